@@ -1,0 +1,1 @@
+"""From data on disk to batches."""

@@ -1,0 +1,1 @@
+"""Skeleton clips: the store, its importers and generators, transforms and the DataModule."""

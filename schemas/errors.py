@@ -1,0 +1,28 @@
+"""The errors a user can act on. A front door prints one paragraph of them and exits with code 2."""
+
+
+class ExperimentError(Exception):
+    """What is wrong, where it is (file, row, clip or key) and what to do about it.
+
+    Args:
+        what: one clause naming the fault.
+        where: the file, row, clip or config key at fault.
+        remedy: what the user can do next.
+    """
+
+    def __init__(self, what: str, *, where: object = None, remedy: str | None = None):
+        self.what, self.where, self.remedy = what, where, remedy
+        text = f"{where}: {what}" if where is not None else what
+        super().__init__(f"{text.rstrip('.')}. {remedy}" if remedy else text)
+
+
+class ConfigError(ExperimentError):
+    """A config key or its value cannot be used."""
+
+
+class DataError(ExperimentError):
+    """A data set is missing, damaged or not what it claims to be."""
+
+
+class CheckpointError(ExperimentError):
+    """A checkpoint is missing, damaged or does not fit."""
