@@ -46,8 +46,14 @@ def new_folder(target: Path) -> Iterator[Path]:
         os.chmod(temporary, 0o755)
         if target.exists():
             outdated = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-            os.rename(target, outdated / "old")
-            os.rename(temporary, target)
+            try:
+                os.rename(target, outdated / "old")
+                os.rename(temporary, target)
+            except BaseException:
+                if not target.exists():
+                    os.rename(outdated / "old", target)
+                shutil.rmtree(outdated)
+                raise
             shutil.rmtree(outdated)
         else:
             os.rename(temporary, target)

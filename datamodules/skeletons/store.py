@@ -23,6 +23,8 @@ from storage import atomic, fingerprint
 
 FORMAT = 1
 SPLITS = ("train", "val", "test")
+DTYPES = {"frames": "<f4", "visible": "|b1", "extra": "<f4", "offsets": "<i8", "labels": "<i8", "splits": "|u1"}
+"""What the columns hold; `ids` and the groups are text."""
 
 
 @dataclass
@@ -52,11 +54,11 @@ class StoreWriter:
         self.coordinates, self.extra = coordinates, extra
         self._folder = folder
         self._row_shapes = {
-            "frames": ("<f4", [skeleton.num_joints, coordinates]),
-            "visible": ("|b1", [skeleton.num_joints]),
+            "frames": (DTYPES["frames"], [skeleton.num_joints, coordinates]),
+            "visible": (DTYPES["visible"], [skeleton.num_joints]),
         }
         if extra:
-            self._row_shapes["extra"] = ("<f4", [extra])
+            self._row_shapes["extra"] = (DTYPES["extra"], [extra])
         self._open = {column: (folder / f"{column}.bin").open("wb") for column in self._row_shapes}
         self._digest = {column: hashlib.sha256() for column in self._row_shapes}
         self._offsets, self._labels, self._splits, self._ids = [0], [], [], []
@@ -114,7 +116,7 @@ class StoreWriter:
         if self._ids and set(clip.groups) != set(self._groups):
             fail(f"it has groups {sorted(clip.groups)}, the clips before it {sorted(self._groups)}")
         extra = None if clip.extra is None else np.asarray(clip.extra, dtype=np.float32)
-        if (0 if extra is None else extra.shape[-1]) != self.extra or (extra is not None and len(extra) != len(frames)):
+        if (extra is not None or self.extra) and np.shape(extra) != (len(frames), self.extra):
             fail(f"its extra channels do not have the shape [{len(frames)}, {self.extra}]")
         if extra is not None and not np.isfinite(extra).all():
             fail("an extra channel is not a finite number")
@@ -216,6 +218,10 @@ class ClipStore:
         self.groups = {c.removeprefix(prefix): self._column(c) for c in self.header["files"] if c.startswith(prefix)}
         self._check_columns()
 
+    def __reduce__(self):
+        # A memory map pickles as all its bytes; a worker opens the folder instead and shares the pages.
+        return ClipStore, (self.folder,)
+
     def _damaged(self, what: str, file: str = "meta.json") -> DataError:
         return DataError(what, where=self.folder / file, remedy="Import or generate the store again.")
 
@@ -239,8 +245,14 @@ class ClipStore:
         return header
 
     def _column(self, name: str) -> np.ndarray:
-        described = self.header["files"][name]
-        dtype, shape = np.dtype(described["dtype"]), tuple(described["shape"])
+        try:
+            described = self.header["files"][name]
+            dtype, shape = np.dtype(described["dtype"]), tuple(described["shape"])
+            # Of a stranger's header: an object dtype would read the file's bytes as pointers.
+            if dtype != DTYPES.get(name, dtype) or (name not in DTYPES and dtype.kind != "U") or min(shape) < 0:
+                raise TypeError
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(f"the header does not describe {name}.bin") from error
         path, expected = self.folder / f"{name}.bin", dtype.itemsize * int(np.prod(shape))
         size = path.stat().st_size if path.is_file() else -1
         if size != expected:
@@ -249,13 +261,25 @@ class ClipStore:
         return np.memmap(path, dtype=dtype, mode="r", shape=shape)
 
     def _check_columns(self):
+        clips, frames = len(self.labels), len(self.frames)
+        per_clip = {"splits": self.splits, "ids": self.ids} | {f"group_{g}": v for g, v in self.groups.items()}
+        wrong = [name for name, column in per_clip.items() if column.shape != (clips,)]
+        wrong += ["offsets"] if self.offsets.shape != (clips + 1,) else []
+        wrong += ["visible"] if self.visible.shape != (frames, self.skeleton.num_joints) else []
+        wrong += ["frames"] if self.frames.ndim != 3 or self.frames.shape[1] != self.skeleton.num_joints else []
+        wrong += ["extra"] if self.extra is not None and len(self.extra) != frames else []
+        if wrong:
+            raise self._damaged(f"the shapes of {', '.join(wrong)} do not fit {clips} clips of {frames} frames")
         lengths = np.diff(self.offsets)
         if self.offsets[0] != 0 or self.offsets[-1] != len(self.frames) or (lengths < 1).any():
             raise self._damaged("the offsets do not rise from 0 to the number of frames", "offsets.bin")
+        if self.splits.max() >= len(SPLITS):
+            raise self._damaged(f"clip {str(self.ids[int(self.splits.argmax())])!r} is in no known split", "splits.bin")
         if len(self) and not (self.labels.min() >= 0 and self.labels.max() < len(self.classes)):
             clip = int(np.argmax((self.labels < 0) | (self.labels >= len(self.classes))))
             raise self._damaged(
-                f"clip {self.ids[clip]!r} has label {self.labels[clip]} of {len(self.classes)} classes", "labels.bin"
+                f"clip {str(self.ids[clip])!r} has label {self.labels[clip]} of {len(self.classes)} classes",
+                "labels.bin",
             )
 
     def __len__(self) -> int:

@@ -1,0 +1,40 @@
+# `make train` and `make test` need nothing but Python 3.11 or later: each makes .venv when it is absent.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.assay-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help train test lint format tensorboard benchmarks clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+train: $(READY) ## train the quickstart: 100 generated signs, minutes on two cores
+	$(BIN)/python train.py experiment=quickstart
+
+test: $(READY) ## run all tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff check and format check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+tensorboard: $(READY) ## open the dashboards of all runs
+	$(BIN)/tensorboard --logdir logs
+
+benchmarks: $(READY) ## time the training step against a per-frame loop, on an idle machine
+	$(BIN)/python benchmarks/gcn_lstm_step.py
+
+clean: ## remove the environment (runs and data stay)
+	rm -rf .venv
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	# torch first: with it in place nothing else pulls another build of it
+	$(BIN)/python -m pip install --quiet "torch>=2.9,<2.14"
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	touch $@

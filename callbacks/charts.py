@@ -1,0 +1,88 @@
+"""Pictures in TensorBoard: what the net is shown, and what it confuses."""
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from callbacks import pictures
+from schemas.batches import ClipBatch, ClipOutput
+
+
+def _tensorboard(trainer: L.Trainer):
+    logger = next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
+    return logger and logger.experiment
+
+
+class ConfigText(L.Callback):
+    """The resolved config as text."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if board := _tensorboard(trainer):
+            board.add_text("config", "    " + self.text.replace("\n", "\n    "))
+
+
+class ClipGrid(L.Callback):
+    """Some training clips as the source has them, drawn as skeletons in the first batch.
+
+    Args:
+        clips: how many of the batch are drawn.
+    """
+
+    def __init__(self, clips: int):
+        self.clips = clips
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: ClipBatch, batch_idx
+    ) -> None:
+        board = _tensorboard(trainer)
+        if board is None or trainer.global_step > 0 or batch_idx > 0:
+            return
+        schema, drawn = trainer.datamodule.schema, []
+        for i in range(min(self.clips, batch.size)):
+            length = int(batch.length[i])
+            joints, visible = batch.joints[i, :length].cpu().numpy(), batch.visible[i, :length].cpu().numpy()
+            drawn.append((joints, visible, schema.classes[int(batch.label[i])]))
+        board.add_figure("clips/train", pictures.clip_strip(drawn, schema.skeleton))
+
+
+class ConfusionMatrix(L.Callback):
+    """The confusion matrix of validation every few epochs, and of the test split.
+
+    Args:
+        every_n_epochs: how often that of validation is drawn; the last epoch's always is.
+    """
+
+    def __init__(self, every_n_epochs: int):
+        self.every_n_epochs = every_n_epochs
+        self._counts: np.ndarray | None = None
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        classes = trainer.datamodule.schema.num_classes
+        self._counts = np.zeros((classes, classes), dtype=np.int64)
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def on_validation_batch_end(
+        self, trainer, pl_module, outputs: ClipOutput, batch, batch_idx, dataloader_idx=0
+    ) -> None:
+        predicted = torch.nan_to_num(outputs.logits).argmax(dim=1)
+        np.add.at(self._counts, (outputs.label.cpu().numpy(), predicted.cpu().numpy()), 1)
+
+    on_test_batch_end = on_validation_batch_end
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if not trainer.sanity_checking and (epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs):
+            self._draw(trainer, "val")
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._draw(trainer, "test")
+
+    def _draw(self, trainer: L.Trainer, split: str) -> None:
+        if board := _tensorboard(trainer):
+            picture = pictures.confusion_picture(self._counts, trainer.datamodule.schema.classes, split)
+            board.add_figure(f"confusion/{split}", picture, global_step=trainer.current_epoch)

@@ -1,0 +1,48 @@
+"""One row an epoch: kept for the checkpoint and written to metrics.csv."""
+
+import csv
+import io
+import time
+from pathlib import Path
+
+import lightning as L
+
+from storage import atomic
+
+
+class EpochHistory(L.Callback):
+    """Collects the metrics of every epoch, with its learning rate, seconds and clips a second.
+
+    Args:
+        path: the CSV file, rewritten whole at every epoch's end, or None to keep the rows in memory only.
+    """
+
+    def __init__(self, path: str | None):
+        self.path = path and Path(path)
+        self.rows: list[dict[str, float]] = []
+        self._started = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._started = time.perf_counter()
+        pl_module.log("lr", trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        self.rows.append(row | dict(sorted(metrics.items())) | {"seconds": time.perf_counter() - self._started})
+        if self.path is not None and trainer.is_global_zero:
+            self._write()
+
+    def _write(self) -> None:
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        atomic.write_text(self.path, text.getvalue())
+
+    def state_dict(self) -> dict:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        self.rows = state_dict["rows"]

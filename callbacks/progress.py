@@ -1,0 +1,68 @@
+"""Telling a person how far a run is and when it will end."""
+
+import time
+from datetime import datetime, timedelta
+
+import lightning as L
+from lightning.pytorch.callbacks import RichProgressBar
+from rich.console import Console
+
+WARM_UP_STEPS, TIMED_STEPS = 5, 20
+HOUR = 3600.0
+
+
+class EpochLines(L.Callback):
+    """A line an epoch, for logs and pipes, where a progress bar cannot be drawn."""
+
+    def __init__(self, console: Console):
+        self.console = console
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        shown = {name: value for name, value in trainer.callback_metrics.items() if name != "lr"}
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in sorted(shown.items()))
+        self.console.print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {figures}", soft_wrap=True)
+
+
+def progress_bar(console: Console | None = None) -> L.Callback:
+    """Rich's bar on a terminal, a line an epoch elsewhere."""
+    console = console or Console()
+    return RichProgressBar() if console.is_terminal else EpochLines(console)
+
+
+class EstimatedEnd(L.Callback):
+    """After 20 training steps says when the run will end, and names a smaller one where that is far off on a CPU."""
+
+    def __init__(self):
+        self._timed_from = 0.0
+        self._seen = 0
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs, batch, batch_idx) -> None:
+        self._seen += 1
+        if self._seen == WARM_UP_STEPS:
+            self._timed_from = time.perf_counter()
+        if self._seen == TIMED_STEPS and trainer.is_global_zero:
+            a_step = (time.perf_counter() - self._timed_from) / (TIMED_STEPS - WARM_UP_STEPS)
+            self._announce(trainer, a_step * (self._steps(trainer) - self._seen))
+
+    @staticmethod
+    def _steps(trainer: L.Trainer) -> float:
+        # A validation batch costs about a third of a training one: no backward pass.
+        validation = sum(trainer.num_val_batches) if trainer.enable_validation else 0
+        steps = trainer.num_training_batches + validation / 3
+        return min(steps * trainer.max_epochs, trainer.max_steps if trainer.max_steps > 0 else float("inf"))
+
+    @staticmethod
+    def _announce(trainer: L.Trainer, seconds: float) -> None:
+        if not 0 <= seconds < float("inf"):
+            return
+        end = datetime.now() + timedelta(seconds=seconds)
+        text = f"Estimated end {end:%H:%M} on {end:%a %d %b}, in {_in_words(seconds)}."
+        if seconds > HOUR and trainer.strategy.root_device.type == "cpu":
+            text += " That is long for a CPU: `experiment=quickstart` learns in minutes."
+        Console().print(text)
+
+
+def _in_words(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 1.5 * HOUR else f"{seconds / HOUR:.1f} h"

@@ -1,0 +1,141 @@
+"""The LightningDataModule of skeleton clips: a store, a split, loaders and the two pipelines of transforms."""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.sampling import EpochSampler
+from datamodules.skeletons.features import Channels, Normalise, Resample, count_channels
+from datamodules.skeletons.store import ClipStore
+from datamodules.skeletons.transforms import Augmentation
+from schemas.batches import ClipBatch
+from schemas.clips import ClipSchema
+from schemas.errors import DataError
+
+
+class ClipRows(Dataset):
+    """Some rows of a store; a list of indices is read as one batch."""
+
+    def __init__(self, store: ClipStore, rows: np.ndarray):
+        self.store, self.rows = store, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, indices: list[int]) -> ClipBatch:
+        return self.store.gather(self.rows[indices])
+
+
+def _whole(batch: ClipBatch) -> ClipBatch:
+    return batch
+
+
+class SkeletonDataModule(L.LightningDataModule):
+    """Clips of one store.
+
+    Args:
+        root: the store's folder.
+        generate: writes the store where it is absent (embedded data); None where it has to be imported.
+        origin: where the source of an absent store can be had, and how it is imported.
+        split: from a store to the rows of train, val and test.
+        sampler: `shuffle`, or `balanced` to draw every class equally often.
+        frames: S, the moments at which every clip is read; None keeps its own frames.
+        channels: what a node sees, of `features.CHANNELS`.
+        augment: what training does to its clips at random.
+        num_workers: capped at the machine's cores.
+
+    Raises:
+        DataError: when the store is absent and cannot be generated, or is damaged.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        generate: Callable[[Path], None] | None,
+        origin: str,
+        split: Callable[[ClipStore], dict[str, np.ndarray]],
+        sampler: str,
+        frames: int | None,
+        channels: Sequence[str],
+        augment: Augmentation,
+        batch_size: int,
+        num_workers: int,
+        seed: int,
+    ):
+        super().__init__()
+        self.root, self.generate, self.origin, self.split = Path(root), generate, origin, split
+        self.sampler, self.frames, self.channels = sampler, frames, list(channels)
+        self.augment, self.seed = augment, seed
+        self.batch_size, self.num_workers = batch_size, min(num_workers, os.cpu_count() or 1)
+
+    def prepare_data(self) -> None:
+        """Generates the store of an embedded data set where it is not there yet."""
+        if self.root.exists():
+            return
+        if self.generate is None:
+            raise DataError("this data set has not been imported", where=self.root, remedy=self.origin)
+        self.generate(self.root)
+
+    @cached_property
+    def store(self) -> ClipStore:
+        self.prepare_data()
+        return ClipStore(self.root)
+
+    @cached_property
+    def rows(self) -> dict[str, np.ndarray]:
+        """Rows of the store by split."""
+        return self.split(self.store)
+
+    @cached_property
+    def schema(self) -> ClipSchema:
+        """What the model must know of the data."""
+        channels = count_channels(self.channels, self.store.coordinates, self.store.extra_channels)
+        return ClipSchema(self.store.skeleton, self.store.classes, channels)
+
+    @property
+    def class_counts(self) -> np.ndarray:
+        """[K] training clips of each class."""
+        return np.bincount(self.store.labels[self.rows["train"]], minlength=self.schema.num_classes)
+
+    def train_transform(self) -> nn.Sequential:
+        """Normalise, augment, read a random stretch, derive the channels, mix."""
+        return self.augment.build(self.store.skeleton, self.frames, self.channels)
+
+    def eval_transform(self) -> nn.Sequential:
+        """Normalise, read at even moments, derive the channels: nothing random."""
+        skeleton = self.store.skeleton
+        return nn.Sequential(Normalise(skeleton), Resample(self.frames), Channels(skeleton, self.channels))
+
+    def _loader(self, split: str, sampler: EpochSampler | None = None) -> DataLoader:
+        rows = self.rows[split]
+        if len(rows) == 0:
+            raise DataError(f"there are no {split} clips", where=self.root, remedy="Set test=false.")
+        return DataLoader(
+            ClipRows(self.store, rows),
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            collate_fn=_whole,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        rows = self.rows["train"]
+        weights = None
+        if self.sampler == "balanced":
+            weights = 1.0 / self.class_counts[self.store.labels[rows]]
+        return self._loader("train", EpochSampler(len(rows), self.seed, weights))
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader("test")

@@ -1,0 +1,153 @@
+"""Public data sets: a registry of format names, and what the importers share. Imports no torch.
+
+An importer is a module with `WHERE` (where the data can be had) and `read(source) -> Reading`. It streams: memory
+holds one clip at a time. It repeats: the same source gives the same clips in the same order.
+"""
+
+import gzip
+import importlib
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, BinaryIO
+
+from schemas.errors import ConfigError, DataError
+from storage import fingerprint
+
+if TYPE_CHECKING:
+    from datamodules.skeletons.store import Clip
+
+FORMATS = {name: f"{__name__}.{name}" for name in ("nw_ucla", "wlasl100", "natops")}
+
+MEMBER_LIMIT = 64 * 2**20
+"""Bytes of one file of clips; the largest real one has 2 MB. A zip may claim more than any memory has."""
+MEMBERS_LIMIT = 200_000
+"""Files of one source."""
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
+
+
+def load_importer(name: str) -> ModuleType:
+    """The importer of a format; raises ConfigError naming those that exist."""
+    if name not in FORMATS:
+        raise ConfigError(
+            f"there is no format {name!r} to import", where="format", remedy=f"Use {', '.join(sorted(FORMATS))}."
+        )
+    return importlib.import_module(FORMATS[name])
+
+
+@dataclass
+class Reading:
+    """A source that was found to be what it claims, with its clips still to be read."""
+
+    layout: str
+    classes: tuple[str, ...]
+    """Class names in label order."""
+    total: int
+    """How many clips there are to read, for the progress bar."""
+    source: dict[str, str]
+    """What the store's header says of the source: `description` and `sha256`."""
+    clips: Iterator["Clip"]
+    """Every clip once, in a fixed order; raises DataError naming the file, the clip and the remedy."""
+    importer: str
+    """Name and version; a higher version gives other clips from the same source."""
+    coordinates: int = 3
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Why a file was not taken for a clip -> how many."""
+
+
+class Members:
+    """The files of a source that is a folder or a zip file, by their paths inside it; nothing is unpacked to disk.
+
+    Raises:
+        DataError: when the source is missing or damaged, or one of its files is absurdly large.
+    """
+
+    def __init__(self, source: Path, pattern: str, where: str):
+        self.source, self.where = Path(source), where
+        matches = re.compile(pattern).search
+        if not self.source.exists():
+            raise DataError("there is no such file or folder", where=source, remedy=f"It can be had here: {where}")
+        if self.source.is_dir():
+            sizes = {
+                p.relative_to(self.source).as_posix(): p.stat().st_size for p in self.source.rglob("*") if p.is_file()
+            }
+        else:
+            sizes = self._zip_sizes()
+        # macOS puts a `._name` beside each file and a __MACOSX folder into its zips
+        sizes = {n: s for n, s in sizes.items() if not re.search(r"(^|/)(\._|__MACOSX/)", n)}
+        self.names = sorted(name for name in sizes if matches(name))
+        self.others = len(sizes) - len(self.names)
+        if not self.names:
+            raise DataError(
+                f"it holds {len(sizes):,} files and none that matches {pattern!r}",
+                where=source,
+                remedy=f"Is this the right data set? It can be had here: {where}",
+            )
+        too_large = next((name for name in self.names if sizes[name] > MEMBER_LIMIT), None)
+        if too_large or len(sizes) > MEMBERS_LIMIT:
+            what = f"{too_large} has {sizes[too_large]:,} bytes" if too_large else f"it holds {len(sizes):,} files"
+            raise DataError(what, where=source, remedy=f"That is no data of this kind; a sound copy is here: {where}")
+
+    def _zip_sizes(self) -> dict[str, int]:
+        try:
+            with zipfile.ZipFile(self.source) as archive:
+                return {i.filename: i.file_size for i in archive.infolist() if not i.is_dir()}
+        except _UNREADABLE as error:
+            raise self._damaged(self.source, error) from error
+
+    def _damaged(self, where: object, error: Exception) -> DataError:
+        return DataError(
+            f"it cannot be read, it is damaged, incomplete or not a zip file ({error})",
+            where=where,
+            remedy=f"Download it again: {self.where}",
+        )
+
+    @contextmanager
+    def reader(self) -> Iterator["MemberReader"]:
+        """Keeps a zip file open while many of its members are read."""
+        if self.source.is_dir():
+            yield MemberReader(self, None)
+            return
+        try:
+            archive = zipfile.ZipFile(self.source)
+        except _UNREADABLE as error:
+            raise self._damaged(self.source, error) from error
+        with archive:
+            yield MemberReader(self, archive)
+
+    def sha256(self) -> str:
+        """Of the zip file; of a folder, over the names and contents of the files that are read."""
+        if self.source.is_file():
+            return fingerprint.of_file(self.source)
+        return fingerprint.of_json({name: fingerprint.of_file(self.source / name) for name in self.names})
+
+
+class MemberReader:
+    """Reads the files of `Members`, each whole."""
+
+    def __init__(self, members: Members, archive: zipfile.ZipFile | None):
+        self._members, self._archive = members, archive
+
+    def where(self, name: str) -> str:
+        """How an error names a file of the source."""
+        return f"{self._members.source}, {name}"
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file, unpacked where it ends in .gz; raises DataError where it is damaged or absent."""
+        try:
+            with self._open(name) as file:
+                stream = gzip.GzipFile(fileobj=file) if name.endswith(".gz") else file
+                content = stream.read(MEMBER_LIMIT + 1)
+        except (KeyError, *_UNREADABLE) as error:
+            raise self._members._damaged(self.where(name), error) from error
+        if len(content) > MEMBER_LIMIT:
+            raise DataError(f"it unpacks to more than {MEMBER_LIMIT:,} bytes", where=self.where(name))
+        return content
+
+    def _open(self, name: str) -> BinaryIO:
+        return self._archive.open(name) if self._archive else (self._members.source / name).open("rb")

@@ -1,0 +1,100 @@
+"""Data -> schema -> net -> LightningModule -> Trainer, all from the resolved config."""
+
+from dataclasses import dataclass
+
+import lightning as L
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import nn
+
+from datamodules.skeletons.datamodule import SkeletonDataModule
+from lightning_modules.classification import ClipClassifier
+from schemas.errors import ConfigError, ExperimentError
+
+
+@dataclass(frozen=True)
+class ParameterCount:
+    """The two ways to count a net's numbers."""
+
+    state_dict: int
+    """Every tensor of the state dict, BatchNorm's buffers included: how the documented figures were counted."""
+    trainable: int
+
+    @classmethod
+    def of(cls, net: nn.Module) -> "ParameterCount":
+        stored = sum(tensor.numel() for tensor in net.state_dict().values())
+        return cls(stored, sum(p.numel() for p in net.parameters() if p.requires_grad))
+
+    def __str__(self) -> str:
+        return f"{self.state_dict:,} numbers in the state dict, {self.trainable:,} trainable"
+
+
+def build(node: DictConfig, where: str, *arguments, **keywords) -> object:
+    """Instantiates a config; raises ConfigError for what the component does not take."""
+    try:
+        built = instantiate(node, **keywords)
+        return built(*arguments) if arguments else built
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ExperimentError):
+            raise error.__cause__ from error
+        raise ConfigError(" ".join(str(error).split()), where=where) from error
+
+
+def build_datamodule(config: DictConfig) -> SkeletonDataModule:
+    """The DataModule, opened: its schema is what the model is built from."""
+    settings = {key: value for key, value in config.datamodule.items() if key != "task"}
+    return build(settings, "datamodule")
+
+
+def build_net(config: DictConfig, schema) -> nn.Module:
+    """The net that the config describes, for data of this schema."""
+    return build(config.model.net, "model", schema)
+
+
+def build_module(config: DictConfig, datamodule: SkeletonDataModule) -> ClipClassifier:
+    """The LightningModule around the net."""
+    schema, loss = datamodule.schema, config.model.loss
+    weights = None
+    if loss.class_weights == "balanced":
+        counts = torch.from_numpy(datamodule.class_counts).float()
+        weights = counts.sum() / (len(counts) * counts.clamp(min=1))
+    return ClipClassifier(
+        net=build_net(config, schema),
+        num_classes=schema.num_classes,
+        train_transform=datamodule.train_transform(),
+        eval_transform=datamodule.eval_transform(),
+        optimizer=build(config.optimizer, "optimizer"),
+        schedule=build(config.scheduler, "scheduler"),
+        label_smoothing=loss.label_smoothing,
+        class_weights=weights,
+    )
+
+
+def choose_precision(mode: str, accelerator: str) -> str:
+    """Lightning's name of a precision: `auto` takes what the device truly has."""
+    on_cuda = torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
+    if mode == "auto" and on_cuda:
+        mode = "amp_bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "amp_fp16"
+    if mode == "amp_fp16" and not on_cuda:
+        raise ConfigError(
+            "fp16 AMP needs a CUDA device", where="precision", remedy="Use precision=amp_bf16, fp32 or auto here."
+        )
+    return {"amp_bf16": "bf16-mixed", "amp_fp16": "16-mixed"}.get(mode, "32-true")
+
+
+def build_trainer(config: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
+    """The Trainer, with the configured callbacks behind those given."""
+    named = [build(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node is not None]
+    if config.trainer.get("fast_dev_run"):
+        named = [callback for callback in named if not isinstance(callback, L.pytorch.callbacks.ModelCheckpoint)]
+    return build(
+        config.trainer,
+        "trainer",
+        callbacks=[*callbacks, *named],
+        logger=[build(node, f"logger.{name}") for name, node in config.logger.items()],
+        precision=choose_precision(config.precision.mode, config.trainer.accelerator),
+        default_root_dir=config.paths.run_dir,
+        enable_progress_bar=any(isinstance(callback, L.pytorch.callbacks.ProgressBar) for callback in named),
+    )

@@ -1,0 +1,204 @@
+"""Composes a run's config and judges it, before torch is imported.
+
+Hydra's own exceptions (four to ten lines and exit code 1) become one readable ConfigError.
+"""
+
+import difflib
+import re
+import uuid
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from schemas.errors import ConfigError
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+_UNIQUE = uuid.uuid4().hex[:8]
+
+
+class Number:
+    """A number, or a whole one, within [low, high] (or without the bounds themselves: `open`)."""
+
+    def __init__(self, *, whole: bool = False, low: float | None = None, high: float | None = None, open: bool = False):
+        self.whole, self.low, self.high, self.open = whole, low, high, open
+
+    def accepts(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
+            return False
+        if self.open:
+            return (self.low is None or value > self.low) and (self.high is None or value < self.high)
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    def __str__(self) -> str:
+        low = "" if self.low is None else f" {'above' if self.open else 'from'} {self.low:g}"
+        high = "" if self.high is None else f" {'below' if self.open else 'up to'} {self.high:g}"
+        return f"a {'whole ' if self.whole else ''}number{low}{high}"
+
+
+class Choice:
+    """One of a few values."""
+
+    def __init__(self, *values: object):
+        self.values = values
+
+    def accepts(self, value: object) -> bool:
+        return any(value is known or (type(value) is type(known) and value == known) for known in self.values)
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join("null" if v is None else str(v).lower() for v in self.values)
+
+
+class Text:
+    """Any text."""
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, str) and bool(value)
+
+    def __str__(self) -> str:
+        return "text"
+
+
+SIZE = Number(whole=True, low=1)
+SHARE = Number(low=0, high=1)
+RULES: dict[str, Number | Choice | Text] = {
+    "seed": Number(whole=True, low=0),
+    "test": Choice(True, False, None),
+    "model.spatial_dim": SIZE,
+    "model.temporal_dim": SIZE,
+    "model.spatial_layers": SIZE,
+    "model.temporal_layers": SIZE,
+    "model.dropout": Number(low=0, high=0.99),
+    "model.loss.label_smoothing": SHARE,
+    "model.loss.class_weights": Choice("none", "balanced"),
+    "model.monitor.mode": Choice("min", "max"),
+    "optimizer.lr": Number(low=0, open=True),
+    "optimizer.weight_decay": Number(low=0),
+    "scheduler.interval": Choice("epoch", "step"),
+    "scheduler.schedule.warmup": SHARE,
+    "precision.mode": Choice("auto", "fp32", "amp_bf16", "amp_fp16"),
+    "trainer.max_epochs": SIZE,
+    "trainer.accelerator": Choice("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
+    "trainer.gradient_clip_val": Number(low=0),
+    "trainer.accumulate_grad_batches": SIZE,
+    "datamodule.root": Text(),
+    "datamodule.batch_size": SIZE,
+    "datamodule.num_workers": Number(whole=True, low=0),
+    "datamodule.sampler": Choice("shuffle", "balanced"),
+    "datamodule.split.validation_share": SHARE,
+    "datamodule.augment.mixup": Number(low=0),
+    "paths.log_dir": Text(),
+    "paths.data_dir": Text(),
+}
+"""The keys people know, and what each may hold; `frames` may also be null and is judged apart."""
+
+
+def register_resolvers() -> None:
+    """`${unique:}`: eight characters that differ in every process, so that run folders never collide."""
+    OmegaConf.register_new_resolver("unique", lambda: _UNIQUE, use_cache=True, replace=True)
+
+
+def compose_config(overrides: list[str], name: str = "train") -> DictConfig:
+    """The config that these overrides make of conf/<name>.yaml, checked.
+
+    Raises:
+        ConfigError: one line that names the key and what to do.
+    """
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose(name, overrides)
+    except HydraException as error:
+        raise _readable(error, overrides) from error
+    finally:
+        GlobalHydra.instance().clear()
+    check_config(config)
+    return config
+
+
+def first_of_sweep(overrides: list[str]) -> list[str]:
+    """The overrides of a sweep's first job; raises ConfigError where they cannot be read."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise _readable(error, overrides) from error
+    chosen = []
+    for override in parsed:
+        if override.is_sweep_override():
+            value = next(iter(override.sweep_string_iterator()))
+            chosen.append(f"{override.get_key_element()}={value}")
+        else:
+            chosen.append(override.input_line)
+    return chosen
+
+
+def check_config(config: DictConfig) -> None:
+    """Judges the values of the keys people know; raises ConfigError naming the first that cannot be used."""
+    try:
+        OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_one_line(error), where="config") from error
+    for key, rule in RULES.items():
+        value = OmegaConf.select(config, key, default=...)
+        if value is not ... and not rule.accepts(value):
+            raise ConfigError(f"{value!r} is not {rule}", where=key)
+    frames = OmegaConf.select(config, "datamodule.frames")
+    if frames is not None and not SIZE.accepts(frames):
+        raise ConfigError(f"{frames!r} is not {SIZE}, nor null", where="datamodule.frames")
+    if missing := OmegaConf.missing_keys(config) - {"paths.run_dir"}:
+        raise ConfigError("has no value", where=", ".join(sorted(missing)), remedy="Give it one on the command line.")
+    if config.model.task != config.datamodule.task:
+        raise ConfigError(
+            f"model {config.model.name!r} is for {config.model.task}, these data are {config.datamodule.task}",
+            where="datamodule",
+            remedy="Choose data of the model's task.",
+        )
+
+
+def _readable(error: Exception, overrides: list[str]) -> ConfigError:
+    text = _one_line(error)
+    if (found := re.search(r"Could not find '(\S+)/([^'/]+)'", text)) is not None:
+        group, option = found.groups()
+        options = sorted(path.stem for path in (CONF / group).glob("[!_]*.yaml"))
+        return ConfigError(
+            f"there is no {option!r}",
+            where=group,
+            remedy=f"{_suggest(option, options)}Known: {', '.join(options) or 'nothing of that kind'}.",
+        )
+    if (found := re.search(r"Could not override '([^']+)'. (No match in the defaults list)?", text)) is not None:
+        key, is_group = found[1], found[2] is not None
+        groups = sorted(str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir())
+        what = "there is no such group" if is_group else "there is no such key"
+        return ConfigError(what, where=key, remedy=_suggest(key, groups).strip() if is_group else _similar_key(key))
+    typed = next((o for o in overrides if _unparsable(o)), None)
+    return ConfigError(f"cannot be read ({text})", where=typed or "config", remedy="Quote it, or see Hydra's grammar.")
+
+
+def _unparsable(override: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        return True
+    return False
+
+
+def _similar_key(key: str) -> str:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train")
+    known = [f"{group}.{name}" for group, node in config.items() if isinstance(node, DictConfig) for name in node]
+    known += [str(name) for name in config]
+    return _suggest(key, known).strip() or f"`+{key}=...` adds a key that a component of your own needs."
+
+
+def _suggest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"Did you mean {close[0]}? " if close else ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

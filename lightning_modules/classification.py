@@ -1,0 +1,101 @@
+"""The LightningModule of clip classification: transforms on the device, the net, loss and metrics.
+
+Legend: B clips, K classes.
+"""
+
+from collections.abc import Callable, Iterable
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from lightning_modules.schedules import Schedule
+from schemas.batches import ClipBatch, ClipOutput
+
+
+class ClipClassifier(L.LightningModule):
+    """Trains a net that maps ([B, T, V, C] channels, [B] lengths) to [B, K] logits.
+
+    Only the net has state: transforms and metrics add nothing to the state dict.
+
+    Args:
+        train_transform: from a raw batch to an augmented one of channels; its randomness comes from torch's generator.
+        eval_transform: the same without randomness.
+        optimizer: from parameters to an optimizer.
+        class_weights: [K] weights of the training loss, or None.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        num_classes: int,
+        train_transform: nn.Module,
+        eval_transform: nn.Module,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: Schedule,
+        label_smoothing: float,
+        class_weights: Tensor | None,
+    ):
+        super().__init__()
+        self.net, self.train_transform, self.eval_transform = net, train_transform, eval_transform
+        self.optimizer, self.schedule, self.label_smoothing = optimizer, schedule, label_smoothing
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        metrics = MetricCollection(
+            {
+                "accuracy": MulticlassAccuracy(num_classes, average="micro"),
+                "top5": MulticlassAccuracy(num_classes, top_k=min(5, num_classes), average="micro"),
+                "macro_f1": MulticlassF1Score(num_classes, average="macro"),
+            },
+            # Groups are guessed from the first batch, where top-1 and top-5 may count the same: they would stay one.
+            compute_groups=False,
+        )
+        self.metrics = nn.ModuleDict(
+            {f"{split}_split": metrics.clone(f"{split}/") for split in ("train", "val", "test")}
+        )
+
+    def forward(self, batch: ClipBatch) -> Tensor:
+        """[B, K] float32 logits of a raw batch, without augmentation."""
+        batch = self.eval_transform(batch)
+        return self.net(batch.joints, batch.length).float()
+
+    def training_step(self, batch: ClipBatch, batch_index: int) -> Tensor:
+        batch = self.train_transform(batch)
+        logits_BK = self.net(batch.joints, batch.length).float()
+        loss = self._loss(logits_BK, batch)
+        self._record("train", logits_BK.detach(), batch.label, loss.detach())
+        return loss
+
+    def _loss(self, logits_BK: Tensor, batch: ClipBatch) -> Tensor:
+        def against(label: Tensor, reduction: str) -> Tensor:
+            return cross_entropy(
+                logits_BK, label, self.class_weights, label_smoothing=self.label_smoothing, reduction=reduction
+            )
+
+        if batch.mix is None:
+            return against(batch.label, "mean")
+        return torch.lerp(against(batch.other_label, "none"), against(batch.label, "none"), batch.mix).mean()
+
+    def validation_step(self, batch: ClipBatch, batch_index: int) -> ClipOutput:
+        return self._evaluate("val", batch)
+
+    def test_step(self, batch: ClipBatch, batch_index: int) -> ClipOutput:
+        return self._evaluate("test", batch)
+
+    def _evaluate(self, split: str, batch: ClipBatch) -> ClipOutput:
+        logits_BK = self(batch)
+        self._record(split, logits_BK, batch.label, cross_entropy(logits_BK, batch.label))
+        return ClipOutput(logits_BK, batch.label, batch.clip_id)
+
+    def _record(self, split: str, logits_BK: Tensor, label_B: Tensor, loss: Tensor) -> None:
+        metrics = self.metrics[f"{split}_split"]
+        metrics.update(logits_BK, label_B)
+        settings = {"on_step": False, "on_epoch": True, "batch_size": len(label_B)}
+        self.log(f"{split}/loss", loss, prog_bar=split == "train", **settings)
+        self.log_dict(metrics, **settings)
+
+    def configure_optimizers(self) -> dict:
+        return self.schedule.configure(self.optimizer(self.net.parameters()), self.trainer)

@@ -1,0 +1,1 @@
+"""Pure nn.Modules and count baselines: no Lightning, no Hydra, no file is read."""

@@ -1,0 +1,52 @@
+"""Dropout whose mask costs little on the CPU.
+
+There `F.dropout` draws one double per element from a serial generator: on AMD it costs as much as a large matrix
+product. Sixteen random bits per element are enough, and one 64-bit draw holds four of them.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from schemas.errors import ConfigError
+
+LEVELS = 2**16
+
+
+def keep_mask(shape: torch.Size, drop_levels: int) -> Tensor:
+    """A bool CPU mask, False with probability `drop_levels` / 65536, from torch's global generator."""
+    numel = shape.numel()
+    lanes = torch.empty((numel + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+    return lanes[:numel].view(shape) >= drop_levels - LEVELS // 2
+
+
+class Dropout(nn.Module):
+    """Zeroes elements with probability p while training and scales the others so that the mean stays.
+
+    On the CPU p is rounded to a multiple of 1/65536, and the scale is that of the rounded p, so the expectation is
+    exact; on other devices it is torch's own dropout.
+
+    Args:
+        p: probability of dropping, in [0, 1).
+
+    Raises:
+        ConfigError: when p is not in [0, 1).
+    """
+
+    def __init__(self, p: float):
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ConfigError(f"a dropout of {p} is not in [0, 1)", where="dropout")
+        self.p = p
+        self.drop_levels = min(round(p * LEVELS), LEVELS - 1)
+        self.scale = LEVELS / (LEVELS - self.drop_levels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, self.p)
+        return (x * keep_mask(x.shape, self.drop_levels)).mul_(self.scale)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

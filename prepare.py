@@ -1,0 +1,71 @@
+"""Makes a processed clip store of a public data set or of a generator, and checks one.
+
+python prepare.py format=nw_ucla source=PATH name=nw_ucla [root=data/processed]
+python prepare.py format=signs name=signs [seed=0]
+python prepare.py verify=nw_ucla
+"""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from experiment import prepare as preparation
+from schemas.errors import ExperimentError
+
+
+@contextmanager
+def bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda: progress.advance(task)
+
+
+def show(summary: preparation.Summary, console: Console) -> None:
+    """Prints what the store holds, and what a reader of its results should know."""
+    head = f"{summary.target}: {summary.classes} classes, layout {summary.layout}, {summary.joints} joints"
+    console.print(head, markup=False, soft_wrap=True)
+    table = Table("split")
+    for heading in ("clips", "classes", "least frames", "median", "most", "joints missing"):
+        table.add_column(heading, justify="right")
+    for name, split in summary.splits.items():
+        least, median, most = split.frames
+        cells = (f"{split.clips:,}", f"{split.classes}", f"{least}", f"{median:g}", f"{most}", f"{split.missing:.3%}")
+        table.add_row(name, *cells)
+    console.print(table)
+    notes = [f"dropped, {why}: {count:,}" for why, count in summary.dropped.items()] or ["dropped: nothing"]
+    notes += [f"{b} clips that are also {a} clips, byte for byte: {n:,}" for (a, b), n in summary.shared.items()]
+    console.print("\n".join(notes), markup=False, soft_wrap=True)
+
+
+def main(words: list[str]) -> int:
+    """Runs one command; returns the exit code: 0, 2 for an error of the user's or the data's, 130 for Ctrl-C."""
+    console = Console(highlight=False)
+    if not words or words[0] in ("-h", "--help"):
+        console.print(__doc__.strip(), markup=False)
+        return 0 if words else 2
+    # A job that is told to stop cleans up as one that is interrupted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        request = preparation.Request.from_words(words)
+        if request.verify:
+            console.print(f"OK {preparation.verify(request)}", markup=False, soft_wrap=True)
+        else:
+            show(preparation.prepare(request, bar), console)
+    except ExperimentError as error:
+        Console(stderr=True, highlight=False).print(str(error), markup=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted; nothing was written.")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

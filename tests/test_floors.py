@@ -1,0 +1,58 @@
+"""Imports go down only: the house's floors, read off the source by ast."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OWN = {"experiment", "reports", "lightning_modules", "callbacks", "datamodules", "models", "schemas", "storage"}
+MAY_IMPORT = {
+    "schemas": set(),
+    "storage": {"schemas"},
+    "models": {"schemas"},
+    "datamodules": {"schemas", "storage"},
+    "lightning_modules": {"schemas", "models"},
+    "callbacks": {"schemas", "storage", "models"},
+    "reports": {"schemas", "storage", "models", "callbacks"},
+    "experiment": OWN,
+}
+WITHOUT_TORCH = ("schemas/skeleton.py", "schemas/errors.py", "schemas/clips.py", "experiment/config.py", "train.py")
+SOURCES = sorted(path for floor in MAY_IMPORT for path in (ROOT / floor).rglob("*.py"))
+
+
+def imported(path: Path, top_level_only: bool = False) -> set[str]:
+    """The first names of all modules that a file imports."""
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down_only(path):
+    floor = path.relative_to(ROOT).parts[0]
+    upwards = (imported(path) & OWN) - MAY_IMPORT[floor] - {floor}
+    assert not upwards, f"{path.name} imports {upwards} from {floor}/"
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if "models" in p.parts], ids=lambda p: p.name)
+def test_models_know_neither_lightning_nor_hydra(path):
+    assert not imported(path) & {"lightning", "hydra", "omegaconf"}
+
+
+def test_the_floors_are_found():
+    assert len(SOURCES) > 30
+
+
+PACKAGES = [str(path.relative_to(ROOT)) for path in SOURCES if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("name", [*WITHOUT_TORCH, *PACKAGES])
+def test_no_torch_before_the_config_is_judged(name):
+    assert not imported(ROOT / name, top_level_only=True) & {"torch", "lightning", "torch_geometric", "torchmetrics"}
