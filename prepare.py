@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from experiment import prepare as preparation
-from schemas.errors import ExperimentError
+from experiment.front_door import readable_errors
 
 
 @contextmanager
@@ -45,25 +45,19 @@ def show(summary: preparation.Summary, console: Console) -> None:
 
 
 def main(words: list[str]) -> int:
-    """Runs one command; returns the exit code: 0, 2 for an error of the user's or the data's, 130 for Ctrl-C."""
+    """Runs one command; exits with 2 for an error of the user's or the data's, 130 for Ctrl-C."""
     console = Console(highlight=False)
     if not words or words[0] in ("-h", "--help"):
         console.print(__doc__.strip(), markup=False)
         return 0 if words else 2
     # A job that is told to stop cleans up as one that is interrupted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
+    with readable_errors():
         request = preparation.Request.from_words(words)
         if request.verify:
             console.print(f"OK {preparation.verify(request)}", markup=False, soft_wrap=True)
         else:
             show(preparation.prepare(request, bar), console)
-    except ExperimentError as error:
-        Console(stderr=True, highlight=False).print(str(error), markup=False, soft_wrap=True)
-        return 2
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted; nothing was written.")
-        return 130
     return 0
 
 

@@ -127,9 +127,7 @@ def fit_and_test(store: ClipStore) -> RidgeResult:
     accuracy, alpha, right = best
     draws = np.random.default_rng(0).integers(len(right), size=(RESAMPLES, len(right)))
     low, high = np.percentile(right[draws].mean(axis=1), (2.5, 97.5))
-    return RidgeResult(
-        alpha, accuracy, float(right.mean()), (float(low), float(high)), (len(fit), len(val), len(test))
-    )
+    return RidgeResult(alpha, accuracy, float(right.mean()), (float(low), float(high)), (len(fit), len(val), len(test)))
 
 
 def main(folder: str) -> None:

@@ -1,5 +1,6 @@
 """Data -> schema -> net -> LightningModule -> Trainer, all from the resolved config."""
 
+import re
 from dataclasses import dataclass
 
 import lightning as L
@@ -40,6 +41,11 @@ def build(node: DictConfig, where: str, *arguments, **keywords) -> object:
         if isinstance(error.__cause__, ExperimentError):
             raise error.__cause__ from error
         raise ConfigError(" ".join(str(error).split()), where=where) from error
+    except TypeError as error:
+        # Inner components are built when the outer one calls them, beyond Hydra's own handling.
+        if re.search(r"unexpected keyword argument|missing \d+ required", str(error)) is None:
+            raise
+        raise ConfigError(str(error), where=where) from error
 
 
 def build_datamodule(config: DictConfig) -> SkeletonDataModule:

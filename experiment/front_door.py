@@ -1,7 +1,7 @@
 """What all front doors share: an error that a user can act on is one paragraph and exit code 2."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -22,11 +22,5 @@ def readable_errors() -> Iterator[None]:
         console.print(str(error), markup=False, soft_wrap=True)
         sys.exit(EXIT_ERROR)
     except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted.")
+        Console(stderr=True).print("Interrupted; nothing half-written was left.")
         sys.exit(EXIT_INTERRUPTED)
-
-
-def run(main: Callable[[], None]) -> None:
-    """Calls a front door's main under `readable_errors`."""
-    with readable_errors():
-        main()

@@ -3,7 +3,6 @@
 Datasets are named here only by their formats; how each is read is the importers' business.
 """
 
-import hashlib
 import importlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -198,12 +197,8 @@ def summarise(target: Path, dropped: dict[str, int] | None = None) -> Summary:
     from datamodules.skeletons.store import SPLITS, ClipStore
 
     store = ClipStore(target)
-    seen, digests = np.empty(len(store)), []
-    for row in range(len(store)):
-        span = slice(store.offsets[row], store.offsets[row + 1])
-        seen[row] = store.visible[span].mean()
-        digests.append(hashlib.sha256(store.frames[span].tobytes()).digest())
-    contents = {split: [digests[row] for row in store.rows(split)] for split in SPLITS}
+    seen = np.array([store.visible[a:b].mean() for a, b in zip(store.offsets, store.offsets[1:], strict=False)])
+    contents = {split: store.digests(store.rows(split)) for split in SPLITS}
     shared = {}
     for first, second in combinations(SPLITS, 2):
         known = set(contents[first])

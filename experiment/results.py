@@ -59,7 +59,7 @@ def final_table(result: RunResult, title: str) -> Table:
         table.add_row(label, *cells)
     extra = {n: v for n, v in (result.test or {}).items() if n.removeprefix("test/") not in SHOWN}
     for name, value in extra.items():
-        table.add_row(name.removeprefix("test/"), "", "", _figure(value))
+        table.add_row(f"accuracy, {name.removeprefix('test/')}", "", "", _figure(value))
     if result.test_interval is not None:
         table.add_row("accuracy, 95 %", "", "", "{:.4f} - {:.4f}".format(*result.test_interval))
     return table

@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import lightning as L
+import numpy as np
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -17,6 +18,7 @@ from experiment.build import ParameterCount, build_datamodule, build_module, bui
 from experiment.provenance import describe_origin
 from experiment.results import RunResult, bootstrap_interval, final_table
 from experiment.run_folder import RunFolder
+from schemas.batches import ClipOutput
 from storage import fingerprint
 
 
@@ -68,10 +70,12 @@ def _train(config: DictConfig, run: RunFolder) -> RunResult:
     run.write_json("provenance.json", provenance)
     console.print(_headline(config, datamodule, count, provenance["device"]), highlight=False)
 
-    trainer.fit(module, datamodule=datamodule)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    result = _conclude(config, trainer, module, datamodule, predictions)
+    try:
+        trainer.fit(module, datamodule=datamodule)
+        result = _conclude(config, trainer, module, datamodule, predictions)
+    except SystemExit:
+        # Lightning's way of ending on Ctrl-C.
+        raise KeyboardInterrupt from None
     _print_result(console, result, config, run.path)
     return result
 
@@ -111,7 +115,7 @@ def _conclude(
         output = predictions.outputs["test"]
         correct = (output.logits.argmax(dim=1) == output.label).numpy()
         interval = bootstrap_interval(correct)
-        test |= _minimal_pairs(datamodule.store.header["source"].get("minimal_pairs"), output.label.numpy(), correct)
+        test |= _apart(datamodule, output, correct)
     return RunResult(
         best_epoch=int(best["epoch"]) + 1 if "epoch" in best else None,
         last_epoch=int(last.get("epoch", 0)) + 1,
@@ -123,13 +127,22 @@ def _conclude(
     )
 
 
-def _minimal_pairs(pairs: list | None, label, correct) -> dict[str, float]:
-    """Accuracy on the clips of classes that differ from another in one parameter only, where the data names such."""
-    if not pairs:
-        return {}
-    members = {int(number) for first, second, *_ in pairs for number in (first, second)}
-    chosen = [number in members for number in label.tolist()]
-    return {"test/minimal pairs": float(correct[chosen].mean())} if any(chosen) else {}
+def _apart(datamodule, output: ClipOutput, correct: np.ndarray) -> dict[str, float]:
+    """Test accuracy on parts of the clips that deserve a figure of their own.
+
+    `minimal pairs`: classes that differ from another in one parameter only, where the data name such.
+    `unseen clips`: without those that stand, byte for byte, in train as well, where there are such.
+    """
+    store, found = datamodule.store, {}
+    pairs = store.header["source"].get("minimal_pairs", [])
+    members = np.isin(output.label.numpy(), [number for first, second, *_ in pairs for number in (first, second)])
+    if members.any():
+        found["test/minimal pairs"] = float(correct[members].mean())
+    known = set(store.digests(datamodule.rows["train"]))
+    unseen = np.array([digest not in known for digest in store.digests(output.clip_id.tolist())])
+    if not unseen.all() and unseen.any():
+        found[f"test/the {unseen.sum()} unseen clips"] = float(correct[unseen].mean())
+    return found
 
 
 def _print_result(console: Console, result: RunResult, config: DictConfig, folder: Path) -> None:

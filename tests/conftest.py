@@ -22,7 +22,7 @@ DATA_SETS = {
 def write_store(
     folder: Path, layout: str = "kinect20", classes: int = 4, extra: int = 0, groups: tuple = (), clips: int = 40
 ) -> ClipStore:
-    """A store of short clips whose class shows in how far and how fast the joints swing; every fifth joint is hidden."""
+    """Short clips whose class shows in how the joints swing; a fifth of the joints is hidden."""
     rng = np.random.default_rng(0)
     skeleton = load_layout(layout)
     base = rng.normal(size=(skeleton.num_joints, 3))

@@ -1,1 +1,1 @@
-"""Frozen, generated data sets: `signs` (hands, arms, body) and `faces` (mouth and jaw). They stand in for recordings."""
+"""Frozen, generated data sets that stand in for recordings: `signs` (hands, arms, body), `faces` (mouth and jaw)."""

@@ -14,7 +14,7 @@ from schemas.skeleton import load_layout
 
 LAYOUT = load_layout("pose_hands75")
 JOINT = {name: number for number, name in enumerate(LAYOUT.joints)}
-HANDS = {side: np.array([JOINT[j] for j in LAYOUT.joints if j.startswith(f"{side}_hand_")]) for side in ("left", "right")}
+HANDS = {side: np.array([JOINT[j] for j in JOINT if j.startswith(f"{side}_hand_")]) for side in ("left", "right")}
 """The 21 landmarks of each hand."""
 FLIP = np.array([-1.0, 1.0, 1.0])
 

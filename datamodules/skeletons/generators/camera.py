@@ -11,7 +11,7 @@ from datamodules.skeletons.generators.rotations import about, matrix, product, t
 from datamodules.skeletons.generators.timing import Frames, drift
 
 GRID = 2.0**14
-"""Coordinates are stored in steps of 1 / GRID, so that the last bits of a sine, which differ between machines, do not."""
+"""Coordinates are stored in steps of 1 / GRID: a sine's last bits, which differ between machines, are rounded away."""
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,7 @@ _MOVEMENTS = {
 }
 """Offsets (x, y, z) in units of SPAN: once through the stroke, and once through each cycle of what repeats."""
 MOVEMENTS = tuple(_MOVEMENTS)
-PATHS, WAVES = (
-    SPAN * np.stack([np.stack(kinds[i], axis=-1) for kinds in _MOVEMENTS.values()]) for i in range(2)
-)
+PATHS, WAVES = (SPAN * np.stack([np.stack(kinds[i], axis=-1) for kinds in _MOVEMENTS.values()]) for i in range(2))
 """[movements, S, C] metres, once and repeated."""
 _SWINGS = {"twist": (60, 0, 0), "nod": (0, 45, 0)}
 SWINGS = np.stack([_SIN[:, None] * np.radians(_SWINGS.get(m, (0, 0, 0))) for m in MOVEMENTS])

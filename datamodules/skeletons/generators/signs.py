@@ -37,8 +37,6 @@ class Design:
     """See `timing`."""
     coarticulated: float = 0.5
     """Chance that a clip begins, or ends, on the way from another place instead of at rest."""
-    held: float = 0.35
-    """Chance that the other hand is held up all the time, as it often stays after a two-handed sign."""
     size: tuple[float, float] = (0.85, 1.2)
     """A signer's movements, as a factor."""
     place_habit: float = 0.008
@@ -51,25 +49,21 @@ class Design:
     """Degrees that a clip is off the handshape's angles (standard deviation)."""
     tremor: tuple[float, float] = (0.001, 0.006)
     """Metres, standard deviation, 4 to 8 frames a period."""
-    noise: tuple[float, float] = (0.001, 0.0025)
-    """Detector noise in image units, standard deviation, a clip's own; twice that in depth."""
+    noise: tuple[float, float] = (0.001, 0.002)
+    """Detector noise in image units, standard deviation, a clip's own; half as much again in depth."""
     lost_hand: float = 0.45
     lost_hand_share: tuple[float, float] = (0.04, 0.25)
     """Chance of a stretch without the hand's landmarks, for each hand, and its part of the clip."""
     lost_frames: float = 0.25
     most_lost_frames: int = 3
     """Chance that some frames in a row have no landmarks at all, and how many."""
-    view: View = View(
-        habit=(8, 3, 2), jitter=(27, 8, 6), sway=1.5, scale=(0.62, 0.86), centre=(0.5, 0.40, 0.06)
-    )
-    """Image units: width and height are 1; what is below the image's edge is not visible."""
 
 
 DESIGN = Design()
+VIEW = View(habit=(8, 3, 2), jitter=(27, 8, 6), sway=1.5, scale=(0.62, 0.86), centre=(0.5, 0.40, 0.06))
+"""Image units: width and height are 1; what is below the image's edge is not visible."""
 REST = np.array((-0.20, 0.46, -0.10))
 """Metres, the right wrist's place at rest, relative to the middle of the shoulders."""
-HELD, HELD_WITHIN = np.array((-0.16, 0.24, -0.24)), np.array((0.10, 0.16, 0.08))
-"""Metres, the other wrist's place, and how far around it, where that hand is held up instead."""
 REST_TURN = phonology.turn_of((0.35, 0.85, -0.45), (0.6, 0.1, 0.75))
 PALM = 0.45
 """Where the palm's middle is, in hand lengths from the wrist: locations are said for it."""
@@ -104,9 +98,9 @@ def signer_clips(signer: int, seed: int = 0, takes: int = TAKES) -> SignerClips:
     joints = _signed(rng, frames, label, proportions)
     if signer in LEFT_HANDED:
         joints = body.mirrored(joints)
-    image = seen(rng, frames, joints, DESIGN.view)
+    image = seen(rng, frames, joints, VIEW)
     visible = _visible(rng, frames, image)
-    noise = rng.uniform(*DESIGN.noise, len(label))[frames.clip, None, None] * np.array((1, 1, 2))
+    noise = rng.uniform(*DESIGN.noise, len(label))[frames.clip, None, None] * np.array((1, 1, 1.5))
     image += noise * rng.standard_normal(image.shape, dtype=np.float32)
     return SignerClips(frames, label, take, joints, on_grid(image), visible)
 
@@ -144,7 +138,7 @@ def _signed(rng: np.random.Generator, frames: Frames, label: np.ndarray, proport
         swing = _sampled(phonology.SWINGS, movement, (cycle + lag) % 1)
         presence = when.presence * active[c]
         rest = REST * (proportions.shoulders, proportions.torso, 1) + 0.02 * rng.standard_normal(3)
-        ends = _ends(rng, rest, proportions, clips) if side == "right" else _held(rng, rest, clips)
+        ends = _ends(rng, rest, proportions, clips) if side == "right" else np.broadcast_to(rest, (2, clips, 3))
         begin = np.where(when.ending[:, None], ends[1][c], ends[0][c])
         turning = smoothstep(1.2 * presence)
         turn = blend(REST_TURN + np.zeros((len(frames), 4)), goal[c], turning)
@@ -182,12 +176,6 @@ def _ends(rng: np.random.Generator, rest: np.ndarray, proportions: body.Proporti
     other = places[rng.integers(len(places), size=(2, clips))] + (0, 0.10, -0.05)
     part = rng.uniform(0.3, 0.9, (2, clips, 1)) * (rng.uniform(size=(2, clips, 1)) < DESIGN.coarticulated)
     return rest + 0.02 * rng.standard_normal((2, clips, 3)) + part * (other - rest)
-
-
-def _held(rng: np.random.Generator, rest: np.ndarray, clips: int) -> np.ndarray:
-    """[2, N, C] where the other hand is before and after: the same place, at rest or held up in front of the body."""
-    place = HELD + HELD_WITHIN * rng.uniform(-1, 1, (clips, 3))
-    return np.tile(np.where(rng.uniform(size=(clips, 1)) < DESIGN.held, place, rest), (2, 1, 1))
 
 
 def _visible(rng: np.random.Generator, frames: Frames, image: np.ndarray) -> np.ndarray:

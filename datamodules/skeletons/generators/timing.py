@@ -81,7 +81,9 @@ def drift(rng: np.random.Generator, frames: Frames, channels: int, period: tuple
     shape = (3, len(frames.length), channels)
     rate, start = 2 * np.pi / rng.uniform(*period, shape), rng.uniform(0, 2 * np.pi, shape)
     time = frames.index[:, None]
-    return sum(np.sin(r[frames.clip] * time + s[frames.clip]) for r, s in zip(rate, start, strict=True)) * (2 / 3) ** 0.5
+    return (
+        sum(np.sin(r[frames.clip] * time + s[frames.clip]) for r, s in zip(rate, start, strict=True)) * (2 / 3) ** 0.5
+    )
 
 
 def stretches(

@@ -32,7 +32,9 @@ def test_normalise_puts_the_centre_at_the_origin_and_makes_the_scale_one(batch):
 
 def test_normalise_ignores_where_and_how_large_the_clip_was(batch):
     moved = replace(batch, joints=(batch.joints * 3 + 7) * batch.visible[..., None])
-    torch.testing.assert_close(Normalise(SKELETON)(moved).joints, Normalise(SKELETON)(batch).joints, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        Normalise(SKELETON)(moved).joints, Normalise(SKELETON)(batch).joints, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_a_hidden_joint_is_a_mask_and_never_a_centred_zero(batch):
@@ -101,5 +103,5 @@ def test_channels_are_joint_bone_velocity_and_extra(make_store):
 
 @pytest.mark.parametrize("names", [[], ["joint", "speed"]])
 def test_unknown_channels_are_refused(names):
-    with pytest.raises(ConfigError, match="datamodule.channels"):
+    with pytest.raises(ConfigError, match="are not channels"):
         count_channels(names, 3, 0)

@@ -1,0 +1,91 @@
+"""Every shipped config composes; what cannot be used is one line."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from experiment.config import CONF, compose_config, first_of_sweep
+from schemas.errors import ConfigError
+
+BASES = {"paths", "hydra"}
+OPTIONS = sorted(
+    f"{path.parent.relative_to(CONF)}={path.stem}"
+    for path in CONF.rglob("*.yaml")
+    if path.parent != CONF and path.parent.name not in BASES and not path.stem.startswith("_")
+)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes(option):
+    config = compose_config([option])
+    assert config.model.task == config.datamodule.task
+    OmegaConf.to_yaml(config, resolve=True)
+
+
+def test_the_options_are_found():
+    assert len(OPTIONS) > 35
+
+
+BAD = {
+    "model.spatial_dim=abc": "model.spatial_dim: 'abc' is not a whole number from 1",
+    "model.dropout=-0.1": "model.dropout: -0.1 is not a number from 0",
+    "model.dropout=1": "model.dropout: 1 is not",
+    "model.dropout=true": "model.dropout: True is not",
+    "model.spatal_dim=3": "Did you mean model.spatial_dim?",
+    "foo=1": "foo: there is no such key",
+    "model=gcn_lst": "Did you mean gcn_lstm?",
+    "model/pooling=middle": "Known: flatten, mean_max, parts",
+    "datamodule=nothing": "datamodule: there is no 'nothing'",
+    "scheduler=cos": "scheduler: there is no 'cos'",
+    "precision=fp8": "Known: amp_bf16, amp_fp16, auto, fp32",
+    "datamodule.task=events": "model 'gcn_lstm' is for clips, these data are events",
+    "seed=-1": "seed: -1 is not a whole number from 0",
+    "seed=null": "seed: None is not",
+    "optimizer.lr=0": "optimizer.lr: 0 is not a number above 0",
+    "trainer.accelerator=abacus": "is not one of auto, cpu",
+    "datamodule.frames=0": "datamodule.frames: 0 is not a whole number from 1, nor null",
+    "test=maybe": "test: 'maybe' is not one of true, false, null",
+    "a=[1": "a=[1: cannot be read",
+    "model.dropout=${nothing}": "nothing",
+    "datamodule.root=???": "datamodule.root",
+}
+
+
+@pytest.mark.parametrize("override", BAD)
+def test_what_cannot_be_used_is_one_line_that_says_why(override):
+    with pytest.raises(ConfigError) as raised:
+        compose_config([override])
+    assert BAD[override] in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_keys_people_know_are_there():
+    config = compose_config([])
+    documented = {
+        "model.spatial_dim": 256,
+        "model.temporal_dim": 512,
+        "model.spatial_layers": 3,
+        "model.temporal_layers": 2,
+        "model.dropout": 0.4,
+        "model.loss.label_smoothing": 0.0,
+        "optimizer.lr": 1e-3,
+        "optimizer.weight_decay": 1e-4,
+        "optimizer.betas": [0.9, 0.999],
+        "trainer.max_epochs": 100,
+        "trainer.gradient_clip_val": 1.0,
+        "trainer.accumulate_grad_batches": 1,
+        "datamodule.batch_size": 64,
+        "datamodule.num_workers": 8,
+        "callbacks.every.every_n_epochs": 25,
+        "paths.log_dir": "logs",
+        "paths.data_dir": "data/processed",
+        "precision.mode": "auto",
+        "seed": 0,
+    }
+    assert {key: OmegaConf.select(config, key) for key in documented} == documented
+    assert config.optimizer["_target_"] == "torch.optim.AdamW"
+
+
+def test_the_first_job_of_a_sweep():
+    words = ["seed=3,4", "model=gcn_lstm_fusion,gcn_lstm", "model.dropout=0.1", "trainer.max_epochs=range(5,9)"]
+    expected = ["seed=3", "model=gcn_lstm_fusion", "model.dropout=0.1", "trainer.max_epochs=5"]
+    assert first_of_sweep(words) == expected
