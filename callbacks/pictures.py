@@ -12,10 +12,14 @@ LEFT, RIGHT, MIDDLE = "#1f77b4", "#d62728", "#555555"
 MOMENTS = 6
 
 
-def bone_colours(skeleton: Skeleton) -> list[str]:
-    """A colour a bone: left blue, right red, the rest grey; the same in every picture of assay."""
-    lefts, rights = {left for left, _ in skeleton.flip_pairs}, {right for _, right in skeleton.flip_pairs}
-    return [LEFT if child in lefts else RIGHT if child in rights else MIDDLE for child, _ in skeleton.bones]
+def line_colours(skeleton: Skeleton) -> list[str]:
+    """A colour for each of `skeleton.lines`: left blue, right red, the rest grey; the same in every picture of assay."""
+    side = {joint: colour for pair in skeleton.flip_pairs for joint, colour in zip(pair, (LEFT, RIGHT), strict=True)}
+    colours = []
+    for ends in skeleton.lines:
+        sides = {side[joint] for joint in ends if joint in side}
+        colours.append(sides.pop() if len(sides) == 1 else MIDDLE)
+    return colours
 
 
 def clip_strip(clips: list[tuple[np.ndarray, np.ndarray, str]], skeleton: Skeleton) -> Figure:
@@ -26,15 +30,15 @@ def clip_strip(clips: list[tuple[np.ndarray, np.ndarray, str]], skeleton: Skelet
     """
     figure = Figure(figsize=(1.6 * MOMENTS, 1.75 * len(clips)), layout="constrained")
     axes = figure.subplots(len(clips), MOMENTS, squeeze=False)
-    colours = bone_colours(skeleton)
+    colours = line_colours(skeleton)
     for row, (joints, visible, title) in zip(axes, clips, strict=True):
         seen = joints[visible][:, :2] if visible.any() else np.zeros((1, 2))
         low, high = seen.min(axis=0), seen.max(axis=0)
         middle, reach = (low + high) / 2, max(float((high - low).max()) * 0.55, 1e-6)
         for axis, frame in zip(row, np.linspace(0, len(joints) - 1, MOMENTS).round().astype(int), strict=True):
-            for (child, parent), colour in zip(skeleton.bones, colours, strict=True):
-                if visible[frame, child] and visible[frame, parent]:
-                    axis.plot(*joints[frame, [child, parent], :2].T, color=colour, linewidth=1.2)
+            for ends, colour in zip(skeleton.lines, colours, strict=True):
+                if visible[frame, list(ends)].all():
+                    axis.plot(*joints[frame, list(ends), :2].T, color=colour, linewidth=1.2)
             axis.set_xlim(middle[0] - reach, middle[0] + reach)
             axis.set_ylim(middle[1] - reach, middle[1] + reach)
             axis.set_aspect("equal")

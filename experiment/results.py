@@ -6,7 +6,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1", "top5": "top-5 accuracy", "loss": "cross-entropy, nats"}
+SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1", "top5": "top-5 accuracy", "loss": "cross-entropy (nats)"}
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ def bootstrap_interval(correct: np.ndarray, seed: int = 0, draws: int = 10_000) 
 def final_table(result: RunResult, title: str) -> Table:
     """Best and last epoch beside each other, and the test split where it was opened."""
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    table.add_column("", no_wrap=True)
+    table.add_column("split (epoch)", no_wrap=True)
     best = "-" if result.best_epoch is None else f"{result.best_epoch}"
-    table.add_column(f"val, best epoch {best}", justify="right", no_wrap=True)
-    table.add_column(f"val, last epoch {result.last_epoch}", justify="right", no_wrap=True)
+    table.add_column(f"val, best ({best})", justify="right", no_wrap=True)
+    table.add_column(f"val, last ({result.last_epoch})", justify="right", no_wrap=True)
     if result.test is not None:
-        table.add_column(f"test, epoch {best}", justify="right", no_wrap=True)
+        table.add_column(f"test ({best})", justify="right", no_wrap=True)
     for name, label in SHOWN.items():
         cells = [_figure(result.best.get(f"val/{name}")), _figure(result.last.get(f"val/{name}"))]
         if result.test is not None:
@@ -61,7 +61,7 @@ def final_table(result: RunResult, title: str) -> Table:
     for name, value in extra.items():
         table.add_row(f"accuracy, {name.removeprefix('test/')}", "", "", _figure(value))
     if result.test_interval is not None:
-        table.add_row("accuracy, 95 %", "", "", "{:.4f} - {:.4f}".format(*result.test_interval))
+        table.add_row("accuracy, 95 %", "", "", "{:.3f} to {:.3f}".format(*result.test_interval))
     return table
 
 

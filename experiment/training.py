@@ -18,6 +18,7 @@ from experiment.build import ParameterCount, build_datamodule, build_module, bui
 from experiment.provenance import describe_origin
 from experiment.results import RunResult, bootstrap_interval, final_table
 from experiment.run_folder import RunFolder
+from reports.curves import draw_curves
 from schemas.batches import ClipOutput
 from storage import fingerprint
 
@@ -76,6 +77,7 @@ def _train(config: DictConfig, run: RunFolder) -> RunResult:
     except SystemExit:
         # Lightning's way of ending on Ctrl-C.
         raise KeyboardInterrupt from None
+    draw_curves(run.path, result.best_epoch, result.test)
     _print_result(console, result, config, run.path)
     return result
 

@@ -7,6 +7,7 @@ product. Sixteen random bits per element are enough, and one 64-bit draw holds f
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from schemas.errors import ConfigError
 
@@ -24,7 +25,7 @@ class Dropout(nn.Module):
     """Zeroes elements with probability p while training and scales the others so that the mean stays.
 
     On the CPU p is rounded to a multiple of 1/65536, and the scale is that of the rounded p, so the expectation is
-    exact; on other devices it is torch's own dropout.
+    exact; on other devices and under `torch.compile` it is torch's own dropout.
 
     Args:
         p: probability of dropping, in [0, 1).
@@ -44,9 +45,36 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
             return F.dropout(x, self.p)
         return (x * keep_mask(x.shape, self.drop_levels)).mul_(self.scale)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class ReLUDropout(Dropout):
+    """ReLU and then dropout. The input is overwritten, so it must be what only this layer reads."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0 or x.device.type != "cpu" or torch.compiler.is_compiling():
+            return super().forward(F.relu(x, inplace=True))
+        return _ReLUDropout.apply(x, self.drop_levels, self.scale)
+
+
+class _ReLUDropout(torch.autograd.Function):
+    """One saved tensor in place of three: the gradient passes exactly where the output is positive."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, drop_levels: int, scale: float) -> Tensor:
+        x.relu_().mul_(keep_mask(x.shape, drop_levels)).mul_(scale)
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(x)
+        ctx.scale = scale
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (y,) = ctx.saved_tensors
+        return torch.ops.aten.threshold_backward(gradient, y, 0).mul_(ctx.scale), None, None

@@ -113,6 +113,11 @@ class Skeleton:
         """[2, E] the graph's edges, each once, (child, parent) where they are bones; no self-loops."""
         return np.asarray(self.bones if self.edges is None else self.edges, dtype=np.int64).reshape(-1, 2).T
 
+    @property
+    def lines(self) -> Pairs:
+        """What a drawing shows: the edges where they are few, the bones of a dense graph (a band of landmarks)."""
+        return self.edges if self.edges is not None and len(self.edges) < 2 * self.num_joints else self.bones
+
     def to_dict(self) -> dict:
         """Plain lists, dicts, strings and numbers: fit for JSON and for a `weights_only` checkpoint."""
         plain = asdict(self)

@@ -11,7 +11,8 @@ from schemas.skeleton import Skeleton
 
 def mean_max(x_NVC: Tensor) -> Tensor:
     """[N, V, C] -> [N, 2C], mean and maximum over the joints side by side."""
-    return torch.cat([x_NVC.mean(1), x_NVC.max(1).values], dim=1)
+    mean_NC = x_NVC.sum(1) / x_NVC.shape[1]  # the gradient of a sum is a view, that of a mean a copy
+    return torch.cat([mean_NC, x_NVC.max(1).values], dim=1)
 
 
 class MeanMaxPooling(nn.Module):

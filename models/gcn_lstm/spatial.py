@@ -6,30 +6,25 @@ Legend: N real frames of all clips, V joints, C channels, D channels of a block,
 from collections.abc import Callable
 from itertools import pairwise
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.dropout import Dropout
+from models.dropout import ReLUDropout
 from schemas.clips import ClipSchema
 
 
-def normalise(norm: nn.BatchNorm1d, x_NVD: Tensor) -> Tensor:
-    """Batch norm with every joint of every frame as one row."""
-    return norm(x_NVD.flatten(0, 1)).view_as(x_NVD)
-
-
 class PlainBlock(nn.Module):
-    """Graph convolution, batch norm, ReLU, dropout."""
+    """Graph convolution, batch norm over all joints of all frames, ReLU, dropout."""
 
     def __init__(self, conv: nn.Module, width_in: int, width: int, dropout: float):
         super().__init__()
         self.conv = conv
         self.norm = nn.BatchNorm1d(width)
-        self.dropout = Dropout(dropout)
+        self.activation = ReLUDropout(dropout)
 
     def forward(self, x_NVC: Tensor) -> Tensor:
         """[N, V, C] -> [N, V, D]."""
-        return self.dropout(F.relu(normalise(self.norm, self.conv(x_NVC)), inplace=True))
+        rows = self.norm(self.conv(x_NVC).flatten(0, 1))
+        return self.activation(rows).unflatten(0, x_NVC.shape[:2])
 
 
 class ResidualBlock(nn.Module):
@@ -42,14 +37,15 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv = conv
         self.norm = nn.BatchNorm1d(width)
-        self.shortcut = None if width_in == width else nn.Linear(width_in, width, bias=False)
-        self.shortcut_norm = None if width_in == width else nn.BatchNorm1d(width)
-        self.dropout = Dropout(dropout)
+        self.activation = ReLUDropout(dropout)
+        self.shortcut = nn.Identity()
+        if width_in != width:
+            self.shortcut = nn.Sequential(nn.Linear(width_in, width, bias=False), nn.BatchNorm1d(width))
 
     def forward(self, x_NVC: Tensor) -> Tensor:
         """[N, V, C] -> [N, V, D]."""
-        skip = x_NVC if self.shortcut is None else normalise(self.shortcut_norm, self.shortcut(x_NVC))
-        return self.dropout(F.relu(normalise(self.norm, self.conv(x_NVC)) + skip, inplace=True))
+        rows = self.norm(self.conv(x_NVC).flatten(0, 1)) + self.shortcut(x_NVC.flatten(0, 1))
+        return self.activation(rows).unflatten(0, x_NVC.shape[:2])
 
 
 class SpatialGCN(nn.Module):

@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from callbacks.pictures import LEFT, MIDDLE, MOMENTS, RIGHT, bone_colours, clip_strip, confusion_picture
+from callbacks.pictures import LEFT, MIDDLE, MOMENTS, RIGHT, line_colours, clip_strip, confusion_picture
 from schemas.skeleton import load_layout, shipped_layouts
 
 
@@ -14,13 +14,13 @@ def rendered(figure) -> np.ndarray:
 
 
 @pytest.mark.parametrize("layout", shipped_layouts())
-def test_every_visible_bone_is_drawn_at_every_moment(layout):
+def test_every_visible_line_is_drawn_at_every_moment(layout):
     skeleton = load_layout(layout)
     joints = np.random.default_rng(0).normal(size=(9, skeleton.num_joints, 3))
     visible = np.ones((9, skeleton.num_joints), dtype=bool)
     figure = clip_strip([(joints, visible, "a"), (joints[:1], np.zeros((1, skeleton.num_joints), bool), "b")], skeleton)
     drawn = [len(axis.lines) for axis in figure.axes]
-    assert drawn == [len(skeleton.bones)] * MOMENTS + [0] * MOMENTS
+    assert drawn == [len(skeleton.lines)] * MOMENTS + [0] * MOMENTS
     assert figure.axes[0].yaxis_inverted() == (skeleton.up == "-y")
 
 
@@ -33,7 +33,7 @@ def test_a_hidden_joint_takes_its_bones_with_it():
 
 def test_left_is_blue_and_right_is_red():
     skeleton = load_layout("kinect20")
-    colour = dict(zip((child for child, _ in skeleton.bones), bone_colours(skeleton), strict=True))
+    colour = dict(zip((child for child, _ in skeleton.lines), line_colours(skeleton), strict=True))
     expected = {"left_knee": LEFT, "right_knee": RIGHT, "head": MIDDLE}
     assert {name: colour[skeleton.joints.index(name)] for name in expected} == expected
 

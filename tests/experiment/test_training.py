@@ -69,7 +69,7 @@ def test_a_run_leaves_everything_in_its_folder(tmp_path, data_dir, capsys):
     assert value == status["result"]["best_value"] == max(float(row["val/accuracy"]) for row in rows)
     assert set(status["result"]["test"]) >= {"test/accuracy", "test/macro_f1", "test/top5"}
     printed = capsys.readouterr().out
-    for shown in ("macro-F1", "top-5", "best epoch", "last epoch 2", f"tensorboard --logdir {tmp_path}"):
+    for shown in ("macro-F1", "top-5", "val, best (", "val, last (2)", "test (", f"tensorboard --logdir {tmp_path}"):
         assert shown in printed
 
 

@@ -1,7 +1,7 @@
 """`faces`: the 100 words of `mouths` by 24 speakers, 2 takes each: 4,800 clips of layout face62 and 28 extra channels.
 
 Beside the landmarks every frame has 18 intensities in the manner of facial action units (from 0 to 5, half of them
-about brows, cheeks and lids, which say nothing of the word) and 10 measures of the mouth in units of the face's breadth.
+about brows, cheeks and lids, which say nothing of the word) and 10 measures of the mouth in breadths of the face.
 Legend: N clips, F frames of all clips, V = 62 landmarks, C = 3 coordinates, D = 7 mouth numbers, E = 28 extra channels.
 """
 
@@ -30,20 +30,20 @@ class Design:
     """Sizes of a face lie within this part of the average."""
     pace: tuple[float, float] = (0.8, 1.2)
     """A speaker's frames a viseme, as a factor; a clip varies by 0.85 to 1.15 around it."""
-    stroke: tuple[float, float] = (0.55, 0.8)
+    stroke: tuple[float, float] = (0.42, 0.72)
     skew: float = 0.2
     ease: tuple[float, float] = (0.0, 0.3)
     """See `timing`."""
-    uneven: float = 0.25
+    uneven: float = 0.4
     """How unlike each other the durations of a word's visemes are (standard deviation of the logarithm)."""
-    overlap: float = 0.32
+    overlap: float = 0.36
     """Coarticulation: how far a viseme reaches into its neighbours, in visemes (standard deviation)."""
     strength: tuple[float, float] = (0.8, 1.2)
     """How far a speaker opens, spreads and rounds the mouth, as a factor."""
     habit: float = 0.05
     jitter: float = 0.04
     """What a speaker, and the drift of a clip, adds to the mouth numbers (standard deviation)."""
-    noise: tuple[float, float] = (0.002, 0.005)
+    noise: tuple[float, float] = (0.003, 0.007)
     """Detector noise, standard deviation, a clip's own; half as much again in depth; a face is about 1 wide."""
     lost_frames: float = 0.2
     most_lost_frames: int = 2

@@ -25,7 +25,7 @@ THUMBS = {
 }
 """Directions of the thumb's three bones in a, b, n."""
 
-STRAIGHT, BENT, CURLED = (0, 4), (10, 75), (85, 100)
+STRAIGHT, BENT, CURLED = (0, 4), (0, 65), (85, 100)
 _SPREAD = (20, 7, -9, -26)
 _CLOSED = (1, 0, -1, -2)
 _SHAPES = {

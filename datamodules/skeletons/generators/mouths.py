@@ -4,7 +4,9 @@ Face axes: x to the speaker's left, y up, z towards the camera; metres, origin m
 Legend: F frames, V = 62 landmarks of layout face62, D = 7 mouth numbers, C = 3 coordinates.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise, permutations
 
 import numpy as np
 
@@ -17,7 +19,7 @@ JAW, OUTER, INNER = slice(0, 13), slice(13, 23), slice(23, 31)
 """The right half's rows."""
 
 MOUTH = ("jaw", "width", "protrusion", "upper", "lower", "press", "tuck")
-"""Jaw drop, spreading of the corners, rounding, raised upper lip, lowered lower lip, lips rolled in, lower lip to teeth."""
+"""Jaw drop, spread corners, rounding, raised upper lip, lowered lower lip, lips rolled in, lower lip to the teeth."""
 _VISEMES = {
     "closed": (0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0),
     "tucked": (0.1, 0.1, 0.0, 0.6, 0.0, 0.3, 1.0),
@@ -38,6 +40,8 @@ SHAPES = np.array(list(_VISEMES.values()))
 RELAXED = np.array((0.03, 0.0, 0.05, 0.0, 0.0, 0.1, 0.0))
 """[D] the mouth at rest."""
 WORDS_OF_LENGTH = {3: 25, 4: 25, 5: 25, 6: 25}
+FAMILY = 5
+"""So many words have the same visemes in another order, which a model that only weighs frames can hardly tell."""
 APART = 2
 """Any two words are at least so many replaced, added or dropped visemes apart."""
 
@@ -52,21 +56,30 @@ def _distance(one: tuple[int, ...], other: tuple[int, ...]) -> int:
     return row[-1]
 
 
+def _numbers() -> Iterator[int]:
+    """Knuth's MMIX generator: the words shall not depend on a library's version."""
+    state = 1
+    while True:
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        yield state >> 33
+
+
 def _chosen() -> tuple[tuple[int, ...], ...]:
     words: list[tuple[int, ...]] = []
-    state = 1
+    number = _numbers()
     for length, wanted in WORDS_OF_LENGTH.items():
         until = len(words) + wanted
         while len(words) < until:
-            word = []
-            while len(word) < length:
-                state = state * 6364136223846793005 % 2**64 + 1442695040888963407  # Knuth's MMIX generator
-                viseme = (state >> 33) % len(VISEMES)
-                if not word or viseme != word[-1]:
-                    word.append(viseme)
-            if all(_distance(tuple(word), other) >= APART for other in words):
-                words.append(tuple(word))
-    return tuple(sorted(words, key=lambda w: [VISEMES[v] for v in w]))
+            letters = [next(number) % len(VISEMES) for _ in range(length)]
+            family: list[tuple[int, ...]] = []
+            for word in sorted(sorted(set(permutations(letters))), key=lambda _: next(number)):
+                repeats = any(a == b for a, b in pairwise(word))
+                if not repeats and all(_distance(word, other) >= APART for other in words + family):
+                    family.append(word)
+                if len(family) == FAMILY:
+                    words.extend(family)
+                    break
+    return tuple(sorted(words, key=lambda word: [VISEMES[v] for v in word]))
 
 
 WORDS = _chosen()

@@ -1,0 +1,48 @@
+"""A run's learning curves, from its metrics.csv."""
+
+import csv
+import io
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from storage import atomic
+
+PANELS = {"loss": "cross-entropy, nats", "accuracy": "accuracy"}
+COLOURS = {"train": "#999999", "val": "#1f77b4", "test": "#d62728"}
+
+
+def draw_curves(run: Path, best_epoch: int | None = None, test: dict[str, float] | None = None) -> Path | None:
+    """Writes `curves.png` into the run's folder: loss and accuracy by epoch, for train and validation.
+
+    Args:
+        best_epoch: marked by a line, counted from 1.
+        test: the test split's metrics, marked by a dot at the best epoch.
+
+    Returns:
+        The picture's path; None where the run has no metrics.csv.
+    """
+    table = run / "metrics.csv"
+    if not table.is_file():
+        return None
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    for axis, (metric, label) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
+        for split in ("train", "val"):
+            points = [(int(row["epoch"]) + 1, float(row[name])) for row in rows if row.get(name := f"{split}/{metric}")]
+            if points:
+                axis.plot(*zip(*points, strict=True), color=COLOURS[split], label=split)
+        if best_epoch is not None:
+            axis.axvline(best_epoch, color="#cccccc", linestyle=":", label=f"best epoch {best_epoch}")
+        if best_epoch is not None and (value := (test or {}).get(f"test/{metric}")) is not None:
+            axis.plot(best_epoch, value, "o", color=COLOURS["test"], label=f"test {value:.3f}")
+        axis.set(xlabel="epoch", ylabel=label)
+        axis.set_ylim(bottom=0, top=1.02 if metric == "accuracy" else None)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(frameon=False, fontsize=8)
+    path = run / "curves.png"
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=120)
+    atomic.write_bytes(path, picture.getvalue())
+    return path
