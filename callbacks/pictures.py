@@ -13,7 +13,7 @@ MOMENTS = 6
 
 
 def line_colours(skeleton: Skeleton) -> list[str]:
-    """A colour for each of `skeleton.lines`: left blue, right red, the rest grey; the same in every picture of assay."""
+    """A colour for each of `skeleton.lines`: left blue, right red, the rest grey, in every picture of assay."""
     side = {joint: colour for pair in skeleton.flip_pairs for joint, colour in zip(pair, (LEFT, RIGHT), strict=True)}
     colours = []
     for ends in skeleton.lines:

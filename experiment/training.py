@@ -20,6 +20,7 @@ from experiment.results import RunResult, bootstrap_interval, final_table
 from experiment.run_folder import RunFolder
 from reports.curves import draw_curves
 from schemas.batches import ClipOutput
+from schemas.errors import DataError
 from storage import fingerprint
 
 
@@ -56,6 +57,8 @@ def _train(config: DictConfig, run: RunFolder) -> RunResult:
     _quiet_lightning()
     L.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = build_datamodule(config)
+    if config.test and len(datamodule.rows["test"]) == 0:
+        raise DataError("there are no test clips", where=datamodule.root, remedy="Set test=false.")
     module = build_module(config, datamodule)
     count = ParameterCount.of(module.net)
     predictions = KeepPredictions()
@@ -132,18 +135,21 @@ def _conclude(
 def _apart(datamodule, output: ClipOutput, correct: np.ndarray) -> dict[str, float]:
     """Test accuracy on parts of the clips that deserve a figure of their own.
 
-    `minimal pairs`: classes that differ from another in one parameter only, where the data name such.
-    `unseen clips`: without those that stand, byte for byte, in train as well, where there are such.
+    Classes that have a twin which differs in one parameter only (minimal pairs), where the data name such, by
+    parameter; and the clips that do not stand, byte for byte, in train as well, where some do.
     """
     store, found = datamodule.store, {}
-    pairs = store.header["source"].get("minimal_pairs", [])
-    members = np.isin(output.label.numpy(), [number for first, second, *_ in pairs for number in (first, second)])
-    if members.any():
-        found["test/minimal pairs"] = float(correct[members].mean())
+    members: dict[str, set[int]] = {}
+    for first, second, parameter in store.header["source"].get("minimal_pairs", []):
+        members.setdefault(parameter, set()).update((first, second))
+    for parameter, classes in members.items():
+        chosen = np.isin(output.label.numpy(), list(classes))
+        if chosen.any():
+            found[f"test/{len(classes)} twins in {parameter}"] = float(correct[chosen].mean())
     known = set(store.digests(datamodule.rows["train"]))
     unseen = np.array([digest not in known for digest in store.digests(output.clip_id.tolist())])
     if not unseen.all() and unseen.any():
-        found[f"test/the {unseen.sum()} unseen clips"] = float(correct[unseen].mean())
+        found[f"test/{unseen.sum()} clips not in train"] = float(correct[unseen].mean())
     return found
 
 

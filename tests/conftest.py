@@ -20,29 +20,33 @@ DATA_SETS = {
 
 
 def write_store(
-    folder: Path, layout: str = "kinect20", classes: int = 4, extra: int = 0, groups: tuple = (), clips: int = 40
+    folder: Path,
+    layout: str = "kinect20",
+    classes: int = 4,
+    extra: int = 0,
+    groups: tuple[str, ...] = (),
+    clips: int = 40,
+    splits: tuple[str, ...] | None = None,
 ) -> ClipStore:
     """Short clips whose class shows in how the joints swing; a fifth of the joints is hidden."""
     rng = np.random.default_rng(0)
     skeleton = load_layout(layout)
     base = rng.normal(size=(skeleton.num_joints, 3))
     swing = rng.normal(size=(classes, skeleton.num_joints, 3))
+    splits = splits or (("train", "train", "val", "test") if groups else ("train", "train", "test"))
     names = [f"class_{number}" for number in range(classes)]
     with new_store(folder, skeleton, names, source={"made": "for tests"}, importer="tests", extra=extra) as store:
-        for number in range(max(clips, 3 * classes)):
+        for number in range(max(clips, 4 * classes)):
             label, length = number % classes, int(rng.integers(4, 9))
             phase = np.sin(np.linspace(0, 3, length))[:, None, None]
             frames = base + phase * swing[label] + 0.05 * rng.normal(size=(length, skeleton.num_joints, 3))
             visible = rng.random((length, skeleton.num_joints)) > 0.2
-            split = ("train", "train", "val", "test")[number // classes % 4] if groups else "train"
-            if not groups:
-                split = "test" if number // classes % 3 == 2 else "train"
             store.add(
                 Clip(
                     frames=frames,
                     label=label,
                     id=f"clip{number:03d}",
-                    split=split,
+                    split=splits[number // classes % len(splits)],
                     visible=visible,
                     extra=rng.normal(size=(length, extra)) if extra else None,
                     groups={group: f"{group}{number % 5}" for group in groups},

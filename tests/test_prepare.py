@@ -209,7 +209,8 @@ def test_help_shows_the_commands(capsys):
 
 def test_a_typo_is_found_before_torch_is_loaded():
     """In a process of its own, as a user runs it."""
-    code = "import atexit, sys, prepare; atexit.register(lambda: print('torch' in sys.modules)); prepare.main(['format=ntu'])"
+    check = "atexit.register(lambda: print('torch' in sys.modules))"
+    code = f"import atexit, sys, prepare; {check}; prepare.main(['format=ntu'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stdout == "False\n" and "Traceback" not in done.stderr
 

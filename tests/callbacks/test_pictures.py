@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from callbacks.pictures import LEFT, MIDDLE, MOMENTS, RIGHT, line_colours, clip_strip, confusion_picture
+from callbacks.pictures import LEFT, MIDDLE, MOMENTS, RIGHT, clip_strip, confusion_picture, line_colours
 from schemas.skeleton import load_layout, shipped_layouts
 
 

@@ -12,7 +12,7 @@ from callbacks.progress import EpochLines, EstimatedEnd, progress_bar
 class Trainer:
     """As much of a Trainer as an estimate reads."""
 
-    num_val_batches = [3]
+    num_val_batches = (3,)
     enable_validation, is_global_zero, max_steps, current_epoch = True, True, -1, 0
 
     def __init__(self, batches: int, epochs: int, device: str = "cpu"):

@@ -77,7 +77,7 @@ def test_a_checkpoint_alone_says_what_it_is_and_rebuilds_its_net(tmp_path, data_
     run(tmp_path, data_dir, *SMALL)
     checkpoint = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
     record = checkpoint["assay"]
-    assert [row["epoch"] for row in record["history"]][0] == 0
+    assert next(row["epoch"] for row in record["history"]) == 0
     net = build_net(OmegaConf.create(record["config"]), ClipSchema.from_dict(record["schema"]))
     net.load_state_dict({name.removeprefix("net."): value for name, value in checkpoint["state_dict"].items()})
 
@@ -195,3 +195,26 @@ def test_the_bootstrap_interval_is_the_binomial_one():
     # Normal approximation of a mean of 400 draws at .75: a standard error of .0217.
     assert low == pytest.approx(0.75 - 1.96 * 0.0217, abs=0.004)
     assert high == pytest.approx(0.75 + 1.96 * 0.0217, abs=0.004)
+
+
+@pytest.mark.parametrize("debug", ["limit", "overfit", "profiler"])
+def test_every_debug_mode_runs(debug, tmp_path, data_dir, capsys):
+    run(tmp_path, data_dir, *SMALL, f"debug={debug}", *(["trainer.max_epochs=2"] if debug == "overfit" else []))
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert status["state"] == "finished"
+    assert (status["result"]["test"] is None) == (debug == "overfit")
+
+
+@pytest.mark.slow
+def test_a_small_net_learns_what_it_is_shown_again_and_again(tmp_path, data_dir):
+    overrides = ("debug=overfit", "model.temporal_dim=32", "model.spatial_dim=32", "model/pooling=flatten")
+    run(tmp_path, data_dir, *SMALL, *overrides, "trainer.max_epochs=60", "optimizer.lr=0.01")
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert float(rows[-1]["train/accuracy"]) == 1.0
+
+
+def test_a_missing_test_split_is_found_before_training(tmp_path, make_store):
+    store = make_store("nw_ucla", groups=("subject",), splits=("train",))
+    with pytest.raises(DataError, match=r"no test clips.*test=false"):
+        run(tmp_path / "run", store.folder.parent, *SMALL, "datamodule.split.validation_share=0.3")
+    assert not (tmp_path / "run" / "checkpoints").exists()
