@@ -1,6 +1,7 @@
 """Trains one model on one data set: `python train.py model=gcn_lstm`, or many with `-m` and comma-separated values."""
 
 import sys
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -9,6 +10,7 @@ from omegaconf import DictConfig
 
 from experiment.config import check_config, compose_config, first_of_sweep, register_resolvers
 from experiment.front_door import readable_errors
+from schemas.errors import ConfigError
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -22,16 +24,23 @@ def train(config: DictConfig) -> float:
         return run_training(config, job.runtime.output_dir, list(job.overrides.task), job.mode == RunMode.MULTIRUN)
 
 
+def make_folder(log_dir: str) -> None:
+    """Makes the folder of all runs, which Hydra would fail on with a traceback."""
+    try:
+        Path(log_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{log_dir} cannot be made ({error.strerror})", where="paths.log_dir") from error
+
+
 def main() -> None:
     """Composes and judges the config before Hydra starts and torch is imported."""
     overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     flags = [argument for argument in sys.argv[1:] if argument.startswith("-")]
     register_resolvers()
     with readable_errors():
-        if not flags:
-            compose_config(overrides)
-        elif set(flags) <= {"-m", "--multirun"}:
-            compose_config(first_of_sweep(overrides))
+        if set(flags) <= {"-m", "--multirun"}:
+            config = compose_config(first_of_sweep(overrides) if flags else overrides)
+            make_folder(config.paths.log_dir)
     train()
 
 

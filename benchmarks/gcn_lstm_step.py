@@ -187,7 +187,8 @@ def main():
     loop_seconds, our_seconds = (statistics.median(side) for side in zip(*seconds, strict=True))
     loop_mib, our_mib = peak_memory("loop"), peak_memory("ours")
 
-    print(f"training step with AdamW, B {B}, T {T}, V {SCHEMA.skeleton.num_joints}, C {SCHEMA.channels}:")
+    joints, channels = SCHEMA.skeleton.num_joints, SCHEMA.channels
+    print(f"training step with AdamW, {THREADS} threads, B {B}, T {T}, V {joints}, C {channels}:")
     print(f"  {'':12}{'loop':>10}{'ours':>10}{'ratio':>8}")
     print(f"  {'median, s':12}{loop_seconds:10.3f}{our_seconds:10.3f}{loop_seconds / our_seconds:8.2f}")
     print(f"  {'peak, MiB':12}{loop_mib:10.0f}{our_mib:10.0f}{loop_mib / our_mib:8.2f}")

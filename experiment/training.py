@@ -145,11 +145,11 @@ def _apart(datamodule, output: ClipOutput, correct: np.ndarray) -> dict[str, flo
     for parameter, classes in members.items():
         chosen = np.isin(output.label.numpy(), list(classes))
         if chosen.any():
-            found[f"test/{len(classes)} twins in {parameter}"] = float(correct[chosen].mean())
+            found[f"test/{len(classes)} twins: {parameter}"] = float(correct[chosen].mean())
     known = set(store.digests(datamodule.rows["train"]))
     unseen = np.array([digest not in known for digest in store.digests(output.clip_id.tolist())])
     if not unseen.all() and unseen.any():
-        found[f"test/{unseen.sum()} clips not in train"] = float(correct[unseen].mean())
+        found[f"test/{unseen.sum()} not in train"] = float(correct[unseen].mean())
     return found
 
 

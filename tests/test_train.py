@@ -37,11 +37,12 @@ def train(*words: str) -> subprocess.CompletedProcess:
         ["model=gcn_lst"],
         ["datamodule.task=events"],
         ["-m", "seed=a,b"],
+        ["paths.log_dir=/proc/none"],
     ],
     ids=lambda words: words[-1],
 )
 def test_a_bad_override_is_one_line_and_exit_code_2(words, tmp_path):
-    done = train(*words, f"paths.log_dir={tmp_path}")
+    done = train(f"paths.data_dir={tmp_path}", *words)
     assert done.returncode == 2
     assert done.stderr.startswith("ConfigError ") and len(done.stderr.splitlines()) == 1
     assert done.stdout == "" and not list(tmp_path.iterdir())

@@ -54,7 +54,7 @@ class GCNLSTM(nn.Module):
     def known_unused(self) -> tuple[str, ...]:
         """Prefixes of the names of parameters that get no gradient by design; empty in all but documented presets."""
         return tuple(
-            f"{name}.{prefix}" if name else prefix
+            f"{name}.{prefix}"
             for name, module in self.named_modules()
             if module is not self
             for prefix in getattr(module, "known_unused", ())

@@ -23,7 +23,7 @@ def undirected_edges(skeleton: Skeleton) -> Tensor:
 
 def mix_joints(adjacency_MV: Tensor, x_NVC: Tensor) -> Tensor:
     """One dense product over all frames: [M, V] x [N, V, C] -> [N, M, C]."""
-    return torch.bmm(adjacency_MV.expand(len(x_NVC), -1, -1), x_NVC)
+    return torch.bmm(adjacency_MV.expand(x_NVC.shape[0], -1, -1), x_NVC)
 
 
 def mix_channels(x_NVC: Tensor, weight_DC: Tensor, bias_D: Tensor) -> Tensor:

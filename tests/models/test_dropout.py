@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.dropout import Dropout
+from models.dropout import Dropout, ReLUDropout
 from schemas.errors import ConfigError
 
 
@@ -56,6 +56,23 @@ def test_strided_input_and_half_precision():
     x = torch.ones(6, 10, dtype=torch.bfloat16).T
     y = Dropout(0.5)(x)
     assert y.dtype == torch.bfloat16 and set(y.flatten().tolist()) == {0.0, 2.0}
+
+
+def test_relu_dropout_is_relu_then_dropout():
+    x = torch.randn(50, 60, requires_grad=True)
+    weight = torch.randn(50, 60)
+    results = []
+    for layer in (lambda x: Dropout(0.4)(x.relu()), lambda x: ReLUDropout(0.4)(x + 0)):
+        torch.manual_seed(2)
+        y = layer(x)
+        results.append((y, *torch.autograd.grad((y * weight).sum(), x)))
+    torch.testing.assert_close(results[0], results[1])
+
+
+@pytest.mark.parametrize("layer", [ReLUDropout(0.0), ReLUDropout(0.7).eval()], ids=["p=0", "eval"])
+def test_relu_dropout_is_relu_when_it_drops_nothing(layer):
+    x = torch.randn(5, 6)
+    assert torch.equal(layer(x.clone()), x.relu())
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5])

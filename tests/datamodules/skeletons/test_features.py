@@ -103,5 +103,5 @@ def test_channels_are_joint_bone_velocity_and_extra(make_store):
 
 @pytest.mark.parametrize("names", [[], ["joint", "speed"]])
 def test_unknown_channels_are_refused(names):
-    with pytest.raises(ConfigError, match="are not channels"):
+    with pytest.raises(ConfigError, match=r"datamodule\.channels"):
         count_channels(names, 3, 0)

@@ -92,6 +92,15 @@ def test_the_same_seed_trains_the_same(build):
     assert torch.equal(*logits)
 
 
+@pytest.mark.parametrize("sparse_above", [4, 200])
+def test_bfloat16_autocast_stays_near_single_precision(build, sparse_above):
+    net = build("gcn_lstm_fusion", *SMALL, f"model.adjacency.sparse_above={sparse_above}").eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        low = net(clips(), LENGTH)
+    assert low.dtype == torch.bfloat16
+    torch.testing.assert_close(low.float(), net(clips(), LENGTH), atol=0.05, rtol=0)
+
+
 DOCUMENTED = {"layout": "face62", "channels": 31, "classes": 100}
 
 

@@ -44,6 +44,17 @@ def test_fixed_equals_pyg_on_every_layout(layout, sparse_above):
     assert_equals_pyg(load_layout(layout), sparse_above)
 
 
+@pytest.mark.parametrize("layout", shipped_layouts())
+def test_the_adjacency_is_the_normalised_undirected_skeleton_with_self_loops(layout):
+    skeleton = load_layout(layout)
+    linked = np.eye(skeleton.num_joints)
+    for a, b in skeleton.graph_edges.T:
+        linked[a, b] = linked[b, a] = 1
+    root = np.sqrt(linked.sum(1))
+    adjacency_VV = FixedGraphConv(skeleton, 1, 1, DENSE).adjacency_VV
+    np.testing.assert_allclose(adjacency_VV.numpy(), linked / root[:, None] / root[None, :], atol=1e-6)
+
+
 def test_a_face_mesh_takes_the_sparse_product_and_equals_pyg():
     assert FixedGraphConv(face_mesh(), 2, 2, sparse_above=200).sparse
     assert not FixedGraphConv(load_layout("face62"), 2, 2, sparse_above=200).sparse
