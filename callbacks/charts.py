@@ -7,6 +7,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks import pictures
 from schemas.batches import ClipBatch, ClipOutput
+from storage import atomic
 
 
 def _tensorboard(trainer: L.Trainer):
@@ -26,27 +27,29 @@ class ConfigText(L.Callback):
 
 
 class ClipGrid(L.Callback):
-    """Some training clips as the source has them, drawn as skeletons in the first batch.
+    """Some training clips of the first batch, as the source has them, drawn as skeletons.
 
     Args:
-        clips: how many of the batch are drawn.
+        clips: how many are drawn.
+        path: a PNG file that is written as well, or None.
     """
 
-    def __init__(self, clips: int):
-        self.clips = clips
+    def __init__(self, clips: int, path: str | None):
+        self.clips, self.path = clips, path
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: ClipBatch, batch_idx
-    ) -> None:
-        board = _tensorboard(trainer)
-        if board is None or trainer.global_step > 0 or batch_idx > 0:
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module, batch: ClipBatch, batch_idx: int) -> None:
+        if trainer.global_step > 0 or batch_idx > 0 or trainer.fast_dev_run or not trainer.is_global_zero:
             return
         schema, drawn = trainer.datamodule.schema, []
         for i in range(min(self.clips, batch.size)):
             length = int(batch.length[i])
             joints, visible = batch.joints[i, :length].cpu().numpy(), batch.visible[i, :length].cpu().numpy()
             drawn.append((joints, visible, schema.classes[int(batch.label[i])]))
-        board.add_figure("clips/train", pictures.clip_strip(drawn, schema.skeleton))
+        figure = pictures.clip_strip(drawn, schema.skeleton)
+        if self.path is not None:
+            atomic.write_bytes(self.path, pictures.as_png(figure))
+        if board := _tensorboard(trainer):
+            board.add_figure("clips/train", figure)
 
 
 class ConfusionMatrix(L.Callback):

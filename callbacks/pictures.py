@@ -3,7 +3,10 @@
 Legend: T frames, V joints, C coordinates, K classes.
 """
 
+import io
+
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from schemas.skeleton import Skeleton
@@ -30,15 +33,15 @@ def clip_strip(clips: list[tuple[np.ndarray, np.ndarray, str]], skeleton: Skelet
     """
     figure = Figure(figsize=(1.6 * MOMENTS, 1.75 * len(clips)), layout="constrained")
     axes = figure.subplots(len(clips), MOMENTS, squeeze=False)
-    colours = line_colours(skeleton)
+    colours, ends = np.array(line_colours(skeleton)), np.array(skeleton.lines)
     for row, (joints, visible, title) in zip(axes, clips, strict=True):
         seen = joints[visible][:, :2] if visible.any() else np.zeros((1, 2))
         low, high = seen.min(axis=0), seen.max(axis=0)
         middle, reach = (low + high) / 2, max(float((high - low).max()) * 0.55, 1e-6)
         for axis, frame in zip(row, np.linspace(0, len(joints) - 1, MOMENTS).round().astype(int), strict=True):
-            for ends, colour in zip(skeleton.lines, colours, strict=True):
-                if visible[frame, list(ends)].all():
-                    axis.plot(*joints[frame, list(ends), :2].T, color=colour, linewidth=1.2)
+            drawn = visible[frame, ends].all(axis=1)
+            segments = joints[frame, ends[drawn], :2]
+            axis.add_collection(LineCollection(segments, colors=colours[drawn], linewidths=1.2))
             axis.set_xlim(middle[0] - reach, middle[0] + reach)
             axis.set_ylim(middle[1] - reach, middle[1] + reach)
             axis.set_aspect("equal")
@@ -66,3 +69,10 @@ def confusion_picture(counts_KK: np.ndarray, classes: tuple[str, ...], title: st
         axis.set_yticks(range(len(classes)), classes, fontsize=8)
     axis.set(xlabel="predicted", ylabel="true", title=title)
     return figure
+
+
+def as_png(figure: Figure) -> bytes:
+    """The bytes of a PNG file."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=100)
+    return picture.getvalue()

@@ -94,7 +94,7 @@ def build_trainer(config: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
     """The Trainer, with the configured callbacks behind those given."""
     named = [build(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node is not None]
     if config.trainer.get("fast_dev_run"):
-        named = [callback for callback in named if not isinstance(callback, L.pytorch.callbacks.ModelCheckpoint)]
+        named = [callback for callback in named if not isinstance(callback, L.pytorch.callbacks.Checkpoint)]
     return build(
         config.trainer,
         "trainer",

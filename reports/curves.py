@@ -1,11 +1,11 @@
 """A run's learning curves, from its metrics.csv."""
 
 import csv
-import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from callbacks.pictures import as_png
 from storage import atomic
 
 PANELS = {"loss": "cross-entropy, nats", "accuracy": "accuracy"}
@@ -42,7 +42,5 @@ def draw_curves(run: Path, best_epoch: int | None = None, test: dict[str, float]
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False, fontsize=8)
     path = run / "curves.png"
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=120)
-    atomic.write_bytes(path, picture.getvalue())
+    atomic.write_bytes(path, as_png(figure))
     return path

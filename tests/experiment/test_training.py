@@ -73,6 +73,19 @@ def test_a_run_leaves_everything_in_its_folder(tmp_path, data_dir, capsys):
         assert shown in printed
 
 
+def test_every_checkpoint_is_of_the_epoch_it_is_named_for(tmp_path, data_dir):
+    # The highest training loss is the first epoch's: the best epoch is then not the last.
+    backwards = ("model.monitor.metric=train/loss", "model.monitor.mode=max")
+    run(tmp_path, data_dir, *SMALL, *backwards, "trainer.max_epochs=4", "callbacks.every.every_n_epochs=3")
+    seen = {}
+    for path in (tmp_path / "checkpoints").iterdir():
+        checkpoint = torch.load(path, weights_only=True)
+        history = checkpoint["assay"]["history"]
+        assert [row["epoch"] for row in history] == list(range(checkpoint["epoch"] + 1))
+        seen[path.stem] = checkpoint["epoch"] + 1
+    assert seen == {"best": 1, "last": 4, "epoch_3": 3}
+
+
 def test_a_checkpoint_alone_says_what_it_is_and_rebuilds_its_net(tmp_path, data_dir):
     run(tmp_path, data_dir, *SMALL)
     checkpoint = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
