@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiment.config import check_config, compose_config, first_of_sweep, register_resolvers
+from experiment.config import check_config, compose_config, jobs_of_sweep, register_resolvers
 from experiment.front_door import readable_errors
 from schemas.errors import ConfigError
 
@@ -39,7 +39,8 @@ def main() -> None:
     register_resolvers()
     with readable_errors():
         if set(flags) <= {"-m", "--multirun"}:
-            config = compose_config(first_of_sweep(overrides) if flags else overrides)
+            for job in jobs_of_sweep(overrides) if flags else [overrides]:
+                config = compose_config(job)
             make_folder(config.paths.log_dir)
     train()
 

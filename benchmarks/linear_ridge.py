@@ -57,8 +57,9 @@ def normalised(joints: np.ndarray, visible: np.ndarray, skeleton: Skeleton) -> n
         return joints[:, which][seen].mean(axis=0) if seen.any() else np.zeros(joints.shape[2], np.float32)
 
     centre = mean_place(skeleton.centre)
-    arms = np.linalg.norm(joints[:, skeleton.scale] - centre, axis=-1)[visible[:, skeleton.scale]]
-    unit = arms.mean() if arms.size and arms.mean() > 1e-6 else 1.0
+    one, other = np.array(skeleton.scale).T
+    lengths = np.linalg.norm(joints[:, one] - joints[:, other], axis=-1)[visible[:, one] & visible[:, other]]
+    unit = lengths.mean() if lengths.size and lengths.mean() > 1e-6 else 1.0
     return np.where(visible.any(axis=0)[:, None], (joints - centre) / unit, 0)
 
 

@@ -11,7 +11,7 @@ from storage import atomic
 
 
 class EpochHistory(L.Callback):
-    """Collects the metrics of every epoch, with its learning rate, seconds and clips a second.
+    """Collects the metrics of every epoch (counted from 1), with its learning rate and seconds.
 
     Args:
         path: the CSV file, rewritten whole at every epoch's end, or None to keep the rows in memory only.
@@ -21,14 +21,20 @@ class EpochHistory(L.Callback):
         self.path = path and Path(path)
         self.rows: list[dict[str, float]] = []
         self._started = 0.0
+        self._validated = False
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._validated = True
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._started = time.perf_counter()
+        self._started, self._validated = time.perf_counter(), False
         pl_module.log("lr", trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        row = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        # Lightning keeps the last validation's figures through epochs that have none of their own.
+        known = {n: v for n, v in trainer.callback_metrics.items() if self._validated or not n.startswith("val/")}
+        metrics = {name: float(value) for name, value in known.items()}
+        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         self.rows.append(row | dict(sorted(metrics.items())) | {"seconds": time.perf_counter() - self._started})
         if self.path is not None and trainer.is_global_zero:
             self._write()

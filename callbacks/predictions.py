@@ -1,4 +1,4 @@
-"""Keeps what the net said of every clip of an evaluation."""
+"""Keeps what the net said of every clip of the test split."""
 
 import lightning as L
 import torch
@@ -7,30 +7,18 @@ from schemas.batches import ClipOutput
 
 
 class KeepPredictions(L.Callback):
-    """Collects the outputs of the last validation and test epochs on the CPU, as one ClipOutput each."""
+    """Collects the outputs of a test epoch on the CPU, as one ClipOutput, `test`."""
 
     def __init__(self):
-        self.outputs: dict[str, ClipOutput] = {}
+        self.test: ClipOutput | None = None
         self._parts: list[ClipOutput] = []
 
-    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._parts = []
 
-    on_test_epoch_start = on_validation_epoch_start
-
-    def on_validation_batch_end(
-        self, trainer, pl_module, outputs: ClipOutput, batch, batch_idx, dataloader_idx=0
-    ) -> None:
-        self._parts.append(ClipOutput(outputs.logits.cpu(), outputs.label.cpu(), outputs.clip_id.cpu()))
-
-    on_test_batch_end = on_validation_batch_end
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not trainer.sanity_checking:
-            self.outputs["val"] = self._joined()
+    def on_test_batch_end(self, trainer, pl_module, outputs: ClipOutput, batch, batch_idx, dataloader_idx=0) -> None:
+        self._parts.append(outputs)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.outputs["test"] = self._joined()
-
-    def _joined(self) -> ClipOutput:
-        return ClipOutput(*(torch.cat([getattr(p, f) for p in self._parts]) for f in ("logits", "label", "clip_id")))
+        joined = (torch.cat([getattr(p, f) for p in self._parts]).cpu() for f in ("logits", "label", "clip_id"))
+        self.test = ClipOutput(*joined)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import lightning as L
 from lightning.pytorch.callbacks import RichProgressBar
+from rich import get_console
 from rich.console import Console
 
 WARM_UP_STEPS, TIMED_STEPS = 5, 20
@@ -25,7 +26,7 @@ class EpochLines(L.Callback):
 
 def progress_bar(console: Console | None = None) -> L.Callback:
     """Rich's bar on a terminal, a line an epoch elsewhere."""
-    console = console or Console()
+    console = console or get_console()
     return RichProgressBar() if console.is_terminal else EpochLines(console)
 
 
@@ -59,7 +60,7 @@ class EstimatedEnd(L.Callback):
         text = f"Estimated end {end:%H:%M} on {end:%a %d %b}, in {_in_words(seconds)}."
         if seconds > HOUR and trainer.strategy.root_device.type == "cpu":
             text += " That is long for a CPU: `experiment=quickstart` learns in minutes."
-        Console().print(text)
+        get_console().print(text)
 
 
 def _in_words(seconds: float) -> str:

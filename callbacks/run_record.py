@@ -24,4 +24,4 @@ class RunRecord(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero:
-            self.write_status({"epoch": trainer.current_epoch, "epochs": trainer.max_epochs})
+            self.write_status({"epoch": trainer.current_epoch + 1, "epochs": trainer.max_epochs})

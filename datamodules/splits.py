@@ -36,7 +36,11 @@ class OfficialSplit:
             rows["val"], rows["train"] = rows["train"][chosen], rows["train"][~chosen]
         for split in ("train", "val"):
             if len(rows[split]) == 0:
-                raise DataError(f"the {split} split has no clips", remedy="Choose another datamodule/split.")
+                raise DataError(
+                    f"the {split} split has no clips",
+                    where="datamodule.split",
+                    remedy="Change validation_share, or validation_by, whose every group may be on one side.",
+                )
         return rows
 
     def _by_class(self, store: Splittable, train: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Data -> schema -> net -> LightningModule -> Trainer, all from the resolved config."""
 
-import re
 from dataclasses import dataclass
 
 import lightning as L
@@ -41,11 +40,10 @@ def build(node: DictConfig, where: str, *arguments, **keywords) -> object:
         if isinstance(error.__cause__, ExperimentError):
             raise error.__cause__ from error
         raise ConfigError(" ".join(str(error).split()), where=where) from error
-    except TypeError as error:
-        # Inner components are built when the outer one calls them, beyond Hydra's own handling.
-        if re.search(r"unexpected keyword argument|missing \d+ required", str(error)) is None:
-            raise
-        raise ConfigError(str(error), where=where) from error
+    except (TypeError, ValueError, AssertionError) as error:
+        # Inner components are built when the outer one calls them, beyond Hydra's own handling; what they refuse
+        # then is a value or an argument of the config.
+        raise ConfigError(" ".join(str(error).split()), where=where) from error
 
 
 def build_datamodule(config: DictConfig) -> SkeletonDataModule:
@@ -66,16 +64,27 @@ def build_module(config: DictConfig, datamodule: SkeletonDataModule) -> ClipClas
     if loss.class_weights == "balanced":
         counts = torch.from_numpy(datamodule.class_counts).float()
         weights = counts.sum() / (len(counts) * counts.clamp(min=1))
+    optimizer, schedule = build(config.optimizer, "optimizer"), build(config.scheduler, "scheduler")
+    _try_out(optimizer, schedule)
     return ClipClassifier(
         net=build_net(config, schema),
         num_classes=schema.num_classes,
         train_transform=datamodule.train_transform(),
         eval_transform=datamodule.eval_transform(),
-        optimizer=build(config.optimizer, "optimizer"),
-        schedule=build(config.scheduler, "scheduler"),
+        optimizer=optimizer,
+        schedule=schedule,
         label_smoothing=loss.label_smoothing,
         class_weights=weights,
     )
+
+
+def _try_out(optimizer, schedule) -> None:
+    """Both are called by Lightning only when training begins; what they would refuse then is refused now."""
+    try:
+        trial = optimizer([nn.Parameter(torch.zeros(1))])
+        schedule.schedule(trial, 100)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error), where="optimizer or scheduler") from error
 
 
 def choose_precision(mode: str, accelerator: str) -> str:

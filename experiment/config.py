@@ -35,8 +35,8 @@ class Number:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def __str__(self) -> str:
-        low = "" if self.low is None else f" {'above' if self.open else 'from'} {self.low:g}"
-        high = "" if self.high is None else f" {'below' if self.open else 'up to'} {self.high:g}"
+        low = "" if self.low is None else f" {'above' if self.open else 'from'} {self.low}"
+        high = "" if self.high is None else f" {'below' if self.open else 'up to'} {self.high}"
         return f"a {'whole ' if self.whole else ''}number{low}{high}"
 
 
@@ -66,7 +66,7 @@ class Text:
 SIZE = Number(whole=True, low=1)
 SHARE = Number(low=0, high=1)
 RULES: dict[str, Number | Choice | Text] = {
-    "seed": Number(whole=True, low=0),
+    "seed": Number(whole=True, low=0, high=2**32 - 1),
     "test": Choice(True, False, None),
     "model.spatial_dim": SIZE,
     "model.temporal_dim": SIZE,
@@ -75,7 +75,8 @@ RULES: dict[str, Number | Choice | Text] = {
     "model.dropout": Number(low=0, high=0.99),
     "model.loss.label_smoothing": SHARE,
     "model.loss.class_weights": Choice("none", "balanced"),
-    "model.monitor.mode": Choice("min", "max"),
+    "model.temporal_dropout": Number(low=0, high=0.99),
+    "model.monitor": Choice("val/accuracy", "val/loss", "val/macro_f1", "val/top5"),
     "optimizer.lr": Number(low=0, open=True),
     "optimizer.weight_decay": Number(low=0),
     "scheduler.interval": Choice("epoch", "step"),
@@ -91,6 +92,7 @@ RULES: dict[str, Number | Choice | Text] = {
     "datamodule.sampler": Choice("shuffle", "balanced"),
     "datamodule.split.validation_share": SHARE,
     "datamodule.augment.mixup": Number(low=0),
+    "callbacks.every.every_n_epochs": SIZE,
     "paths.log_dir": Text(),
     "paths.data_dir": Text(),
 }
@@ -98,8 +100,18 @@ RULES: dict[str, Number | Choice | Text] = {
 
 
 def register_resolvers() -> None:
-    """`${unique:}`: eight characters that differ in every process, so that run folders never collide."""
+    """What the YAML files call.
+
+    `${unique:}`: eight characters that differ in every process, so that run folders never collide.
+    `${direction:METRIC}`: min for a loss, max for any other metric.
+    """
     OmegaConf.register_new_resolver("unique", lambda: _UNIQUE, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("direction", direction, replace=True)
+
+
+def direction(metric: str) -> str:
+    """Whether less or more of a metric is better."""
+    return "min" if metric.endswith("loss") else "max"
 
 
 def compose_config(overrides: list[str], name: str = "train") -> DictConfig:
@@ -121,20 +133,26 @@ def compose_config(overrides: list[str], name: str = "train") -> DictConfig:
     return config
 
 
-def first_of_sweep(overrides: list[str]) -> list[str]:
-    """The overrides of a sweep's first job; raises ConfigError where they cannot be read."""
+def jobs_of_sweep(overrides: list[str]) -> list[list[str]]:
+    """Overrides of enough of a sweep's jobs that every value of every axis is among them.
+
+    Raises:
+        ConfigError: where the overrides cannot be read.
+    """
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
     except HydraException as error:
         raise _readable(error, overrides) from error
-    chosen = []
+    axes = []
     for override in parsed:
         if override.is_sweep_override():
-            value = next(iter(override.sweep_string_iterator()))
-            chosen.append(f"{override.get_key_element()}={value}")
+            axes.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
         else:
-            chosen.append(override.input_line)
-    return chosen
+            axes.append([override.input_line])
+    first = [axis[0] for axis in axes]
+    return [first] + [
+        [*first[:number], word, *first[number + 1 :]] for number, axis in enumerate(axes) for word in axis[1:]
+    ]
 
 
 def check_config(config: DictConfig) -> None:
@@ -150,7 +168,7 @@ def check_config(config: DictConfig) -> None:
     frames = OmegaConf.select(config, "datamodule.frames")
     if frames is not None and not SIZE.accepts(frames):
         raise ConfigError(f"{frames!r} is not {SIZE}, nor null", where="datamodule.frames")
-    if missing := OmegaConf.missing_keys(config) - {"paths.run_dir"}:
+    if missing := OmegaConf.missing_keys(config):
         raise ConfigError("has no value", where=", ".join(sorted(missing)), remedy="Give it one on the command line.")
     if config.model.task != config.datamodule.task:
         raise ConfigError(
@@ -189,10 +207,18 @@ def _unparsable(override: str) -> bool:
 
 def _similar_key(key: str) -> str:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train")
-    known = [f"{group}.{name}" for group, node in config.items() if isinstance(node, DictConfig) for name in node]
-    known += [str(name) for name in config]
+        known = _keys(compose("train"))
     return _suggest(key, known).strip() or f"`+{key}=...` adds a key that a component of your own needs."
+
+
+def _keys(node: DictConfig, prefix: str = "") -> list[str]:
+    found = []
+    for name in node:
+        found.append(f"{prefix}{name}")
+        inner = node._get_node(name)
+        if isinstance(inner, DictConfig):
+            found += _keys(inner, f"{prefix}{name}.")
+    return found
 
 
 def _suggest(word: str, known: list[str]) -> str:

@@ -24,9 +24,11 @@ def describe_origin(seed: int, device: str) -> dict:
 
 
 def _git() -> dict:
-    """Commit and uncommitted changes of assay itself; None where it was not installed from a checkout."""
-    commit = _git_output("rev-parse", "HEAD")
-    return {"commit": commit and commit.strip(), "diff": _git_output("diff", "HEAD") if commit else None}
+    """Commit, uncommitted changes and untracked files of assay; None where it was not installed from a checkout."""
+    if (commit := _git_output("rev-parse", "HEAD")) is None:
+        return {"commit": None, "diff": None, "untracked": None}
+    untracked = _git_output("ls-files", "--others", "--exclude-standard") or ""
+    return {"commit": commit.strip(), "diff": _git_output("diff", "HEAD"), "untracked": untracked.splitlines()}
 
 
 def _git_output(*arguments: str) -> str | None:

@@ -1,6 +1,6 @@
 """What a run came to: the numbers behind its final table, and the table."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from rich import box
@@ -10,19 +10,32 @@ SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1", "top5": "top-5 accuracy
 
 
 @dataclass(frozen=True)
-class RunResult:
-    """Metrics by split and name, at the best and the last epoch."""
+class Part:
+    """Accuracy on some of the test clips."""
 
-    best_epoch: int | None
-    """Counted from 1; None where no epoch was completed."""
-    last_epoch: int
+    accuracy: float
+    clips: int
+
+
+@dataclass
+class RunResult:
+    """Metrics by split and name, at the best and the last epoch; epochs count from 1."""
+
     monitor: str
     best: dict[str, float]
+    """The history's row of the epoch whose weights best.ckpt holds; the last one's where there is no such file."""
     last: dict[str, float]
-    test: dict[str, float] | None
+    test: dict[str, float] | None = None
     """Of the best epoch's weights; None where the test split stayed closed."""
     test_interval: tuple[float, float] | None = None
     """95 % bootstrap interval of the test accuracy over clips."""
+    test_clips: tuple[int, int] | None = None
+    """How many were tested, of how many there are."""
+    test_parts: dict[str, Part] = field(default_factory=dict)
+
+    @property
+    def best_epoch(self) -> int | None:
+        return self.best.get("epoch")
 
     @property
     def best_value(self) -> float:
@@ -30,7 +43,7 @@ class RunResult:
         return self.best.get(self.monitor, float("nan"))
 
     def to_dict(self) -> dict:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"best_value": self.best_value}
+        return asdict(self) | {"best_value": self.best_value}
 
 
 def bootstrap_interval(correct: np.ndarray, seed: int = 0, draws: int = 10_000) -> tuple[float, float]:
@@ -47,21 +60,21 @@ def final_table(result: RunResult, title: str) -> Table:
     """Best and last epoch beside each other, and the test split where it was opened."""
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     table.add_column("split (epoch)", no_wrap=True)
-    best = "-" if result.best_epoch is None else f"{result.best_epoch}"
-    table.add_column(f"val, best ({best})", justify="right", no_wrap=True)
-    table.add_column(f"val, last ({result.last_epoch})", justify="right", no_wrap=True)
+    table.add_column(f"val, best ({result.best_epoch})", justify="right", no_wrap=True)
+    table.add_column(f"val, last ({result.last.get('epoch')})", justify="right", no_wrap=True)
     if result.test is not None:
-        table.add_column(f"test ({best})", justify="right", no_wrap=True)
+        table.add_column(f"test ({result.best_epoch})", justify="right", no_wrap=True)
     for name, label in SHOWN.items():
         cells = [_figure(result.best.get(f"val/{name}")), _figure(result.last.get(f"val/{name}"))]
         if result.test is not None:
             cells.append(_figure(result.test.get(f"test/{name}")))
         table.add_row(label, *cells)
-    extra = {n: v for n, v in (result.test or {}).items() if n.removeprefix("test/") not in SHOWN}
-    for name, value in extra.items():
-        table.add_row(f"accuracy, {name.removeprefix('test/')}", "", "", _figure(value))
-    if result.test_interval is not None:
-        table.add_row("accuracy, 95 %", "", "", "{:.3f} to {:.3f}".format(*result.test_interval))
+    if result.test is not None:
+        table.add_row("accuracy, 95 % over clips", "", "", "{:.3f} to {:.3f}".format(*result.test_interval))
+        tested, there = result.test_clips
+        table.add_row("clips", "", "", f"{tested:,}" if tested == there else f"{tested:,} of {there:,}")
+    for name, part in result.test_parts.items():
+        table.add_row(f"{name.replace('_', ', ')}: {part.clips} clips", "", "", _figure(part.accuracy))
     return table
 
 

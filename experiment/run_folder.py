@@ -1,6 +1,7 @@
 """A run's folder: what it was made of, how it stands and where its files lie."""
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -24,12 +25,21 @@ class RunFolder:
         atomic.write_text(self.path / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
 
     def write_json(self, name: str, content: Mapping) -> None:
-        atomic.write_text(self.path / name, json.dumps(content, indent=1, default=str) + "\n")
+        atomic.write_text(self.path / name, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
 
     def write_status(self, changes: Mapping) -> None:
         """Merges `changes` into status.json: state is running, finished, failed or interrupted."""
         self._status |= dict(changes) | {"updated": _now()}
         self.write_json("status.json", self._status)
+
+
+def _plain(value: object) -> object:
+    """Numbers that JSON does not know (NaN, infinity) become null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _now() -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import lightning as L
 import numpy as np
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
+from rich import get_console
 
 from callbacks.charts import ConfigText
 from callbacks.epoch_history import EpochHistory
@@ -16,7 +17,7 @@ from callbacks.predictions import KeepPredictions
 from callbacks.run_record import RunRecord
 from experiment.build import ParameterCount, build_datamodule, build_module, build_trainer
 from experiment.provenance import describe_origin
-from experiment.results import RunResult, bootstrap_interval, final_table
+from experiment.results import Part, RunResult, bootstrap_interval, final_table
 from experiment.run_folder import RunFolder
 from reports.curves import draw_curves
 from schemas.batches import ClipOutput
@@ -34,7 +35,7 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
     Raises:
         ExperimentError: for config or data that cannot be used; status.json then says `failed` and why.
     """
-    run = RunFolder(folder)
+    run, result = RunFolder(folder), None
     config = config.copy()
     config.paths.run_dir = str(run.path)
     config.test = config.test if config.test is not None else not multirun
@@ -48,41 +49,34 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
     except BaseException as error:
         run.write_status({"state": "failed", "why": f"{type(error).__name__}: {error}"})
         raise
+    finally:
+        draw_curves(run.path, result and result.best_epoch, result and result.test)
     run.write_status({"state": "finished", "result": result.to_dict()})
+    _print_result(result, config, run.path)
     return result.best_value
 
 
 def _train(config: DictConfig, run: RunFolder) -> RunResult:
-    console = Console()
     _quiet_lightning()
     L.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = build_datamodule(config)
     if config.test and len(datamodule.rows["test"]) == 0:
         raise DataError("there are no test clips", where=datamodule.root, remedy="Set test=false.")
     module = build_module(config, datamodule)
-    count = ParameterCount.of(module.net)
     predictions = KeepPredictions()
-    provenance = describe_origin(config.seed, "") | _data_facts(datamodule)
-    record = {
-        "config": OmegaConf.to_container(config, resolve=True),
-        "schema": datamodule.schema.to_dict(),
-        "provenance": provenance,
-    }
+    record = {"config": OmegaConf.to_container(config, resolve=True), "schema": datamodule.schema.to_dict()}
     text = ConfigText(OmegaConf.to_yaml(config, resolve=True))
     trainer = build_trainer(config, [predictions, text, RunRecord(record, run.write_status)])
-    provenance["device"] = str(trainer.strategy.root_device)
-    run.write_json("provenance.json", provenance)
-    console.print(_headline(config, datamodule, count, provenance["device"]), highlight=False)
-
+    device = str(trainer.strategy.root_device)
+    record["provenance"] = describe_origin(config.seed, device) | _data_facts(datamodule)
+    run.write_json("provenance.json", record["provenance"])
+    get_console().print(_headline(config, datamodule, ParameterCount.of(module.net), device), highlight=False)
     try:
         trainer.fit(module, datamodule=datamodule)
-        result = _conclude(config, trainer, module, datamodule, predictions)
+        return _conclude(config, trainer, module, datamodule, predictions)
     except SystemExit:
         # Lightning's way of ending on Ctrl-C.
         raise KeyboardInterrupt from None
-    draw_curves(run.path, result.best_epoch, result.test)
-    _print_result(console, result, config, run.path)
-    return result
 
 
 def _data_facts(datamodule) -> dict:
@@ -107,53 +101,49 @@ def _headline(config: DictConfig, datamodule, count: ParameterCount, device: str
 def _conclude(
     config: DictConfig, trainer: L.Trainer, module: L.LightningModule, datamodule, predictions: KeepPredictions
 ) -> RunResult:
-    monitor, mode = config.model.monitor.metric, config.model.monitor.mode
-    rows = next((c.rows for c in trainer.callbacks if isinstance(c, EpochHistory)), [])
-    last = rows[-1] if rows else {n: float(v) for n, v in trainer.callback_metrics.items()}
-    known = [row for row in rows if row.get(monitor) == row.get(monitor, float("nan"))]
-    best = (max if mode == "max" else min)(known, key=lambda row: row[monitor]) if known else last
-    test, interval = None, None
-    if config.test:
-        checkpoint = next((c.best_model_path for c in trainer.callbacks if isinstance(c, ModelCheckpoint)), "") or None
-        trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
-        test = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
-        output = predictions.outputs["test"]
-        correct = (output.logits.argmax(dim=1) == output.label).numpy()
-        interval = bootstrap_interval(correct)
-        test |= _apart(datamodule, output, correct)
-    return RunResult(
-        best_epoch=int(best["epoch"]) + 1 if "epoch" in best else None,
-        last_epoch=int(last.get("epoch", 0)) + 1,
-        monitor=monitor,
-        best=best,
-        last=last,
-        test=test,
-        test_interval=interval,
-    )
+    """The figures of the best and the last epoch; the test split, where it is open, on the best epoch's weights."""
+    history = next((c.rows for c in trainer.callbacks if isinstance(c, EpochHistory)), [])
+    last = history[-1] if history else {n: float(v) for n, v in trainer.callback_metrics.items()}
+    checkpoint = next((c.best_model_path for c in trainer.callbacks if isinstance(c, ModelCheckpoint)), "")
+    best = last
+    if checkpoint:
+        # The file, not the history, says which epoch's weights will be tested.
+        epoch = torch.load(checkpoint, weights_only=True, mmap=True)["epoch"] + 1
+        best = next((row for row in history if row["epoch"] == epoch), {"epoch": epoch})
+    result = RunResult(config.model.monitor, best, last)
+    if not config.test:
+        return result
+    trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint or None, weights_only=True, verbose=False)
+    output = predictions.test
+    correct = (output.logits.argmax(dim=1) == output.label).numpy()
+    result.test = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+    result.test_interval = bootstrap_interval(correct)
+    result.test_clips = len(correct), len(datamodule.rows["test"])
+    result.test_parts = _parts(datamodule, output, correct)
+    return result
 
 
-def _apart(datamodule, output: ClipOutput, correct: np.ndarray) -> dict[str, float]:
-    """Test accuracy on parts of the clips that deserve a figure of their own.
+def _parts(datamodule, output: ClipOutput, correct: np.ndarray) -> dict[str, Part]:
+    """Parts of the test clips that deserve a figure of their own.
 
-    Classes that have a twin which differs in one parameter only (minimal pairs), where the data name such, by
-    parameter; and the clips that do not stand, byte for byte, in train as well, where some do.
+    `twins_<parameter>`: classes that have a twin which differs in that parameter only (minimal pairs), where the data
+    name such. `unseen`: clips that do not stand, byte for byte, in train as well, where some do.
     """
-    store, found = datamodule.store, {}
-    members: dict[str, set[int]] = {}
+    store, members = datamodule.store, {}
+    twins: dict[str, set[int]] = {}
     for first, second, parameter in store.header["source"].get("minimal_pairs", []):
-        members.setdefault(parameter, set()).update((first, second))
-    for parameter, classes in members.items():
-        chosen = np.isin(output.label.numpy(), list(classes))
-        if chosen.any():
-            found[f"test/{len(classes)} twins: {parameter}"] = float(correct[chosen].mean())
+        twins.setdefault(parameter, set()).update((first, second))
+    for parameter, classes in twins.items():
+        members[f"twins_{parameter}"] = np.isin(output.label.numpy(), list(classes))
     known = set(store.digests(datamodule.rows["train"]))
     unseen = np.array([digest not in known for digest in store.digests(output.clip_id.tolist())])
-    if not unseen.all() and unseen.any():
-        found[f"test/{unseen.sum()} not in train"] = float(correct[unseen].mean())
-    return found
+    if not unseen.all():
+        members["unseen"] = unseen
+    return {name: Part(float(correct[m].mean()), int(m.sum())) for name, m in members.items() if m.any()}
 
 
-def _print_result(console: Console, result: RunResult, config: DictConfig, folder: Path) -> None:
+def _print_result(result: RunResult, config: DictConfig, folder: Path) -> None:
+    console = get_console()
     console.print(final_table(result, f"{config.model.name} on {Path(config.datamodule.root).name}"))
     console.print(f"run          {folder}", highlight=False, soft_wrap=True)
     console.print(f"tensorboard  tensorboard --logdir {folder}", highlight=False, soft_wrap=True)

@@ -59,17 +59,28 @@ class ClipClassifier(L.LightningModule):
 
     def forward(self, batch: ClipBatch) -> Tensor:
         """[B, K] float32 logits of a raw batch, without augmentation."""
-        batch = self.eval_transform(batch)
+        batch = self._transformed(self.eval_transform, batch)
         return self.net(batch.joints, batch.length).float()
 
-    def training_step(self, batch: ClipBatch, batch_index: int) -> Tensor:
-        batch = self.train_transform(batch)
-        logits_BK = self.net(batch.joints, batch.length).float()
-        loss = self._loss(logits_BK, batch)
-        self._record("train", logits_BK.detach(), batch.label, loss.detach())
-        return loss
+    @staticmethod
+    def _transformed(transform: nn.Module, batch: ClipBatch) -> ClipBatch:
+        """Coordinates stay in float32: under AMP a rotation in bf16 would drown small movements in its rounding."""
+        with torch.autocast(batch.joints.device.type, enabled=False):
+            return transform(batch)
 
-    def _loss(self, logits_BK: Tensor, batch: ClipBatch) -> Tensor:
+    def training_step(self, batch: ClipBatch, batch_index: int) -> Tensor:
+        batch = self._transformed(self.train_transform, batch)
+        logits_BK = self.net(batch.joints, batch.length).float()
+        objective = self._objective(logits_BK, batch)
+        # Beside validation's figures stand the plain ones: no smoothing or weights, a mixed clip's heavier label.
+        label_B = batch.label if batch.mix is None else torch.where(batch.mix >= 0.5, batch.label, batch.other_label)
+        self._record("train", logits_BK.detach(), label_B)
+        self.log("train/objective", objective.detach(), on_step=False, on_epoch=True, batch_size=batch.size)
+        return objective
+
+    def _objective(self, logits_BK: Tensor, batch: ClipBatch) -> Tensor:
+        """Cross-entropy with label smoothing, class weights (a weighted mean) and, under mixup, both labels."""
+
         def against(label: Tensor, reduction: str) -> Tensor:
             return cross_entropy(
                 logits_BK, label, self.class_weights, label_smoothing=self.label_smoothing, reduction=reduction
@@ -77,7 +88,11 @@ class ClipClassifier(L.LightningModule):
 
         if batch.mix is None:
             return against(batch.label, "mean")
-        return torch.lerp(against(batch.other_label, "none"), against(batch.label, "none"), batch.mix).mean()
+        total = torch.lerp(against(batch.other_label, "none"), against(batch.label, "none"), batch.mix).sum()
+        if self.class_weights is None:
+            return total / batch.size
+        weights = torch.lerp(self.class_weights[batch.other_label], self.class_weights[batch.label], batch.mix)
+        return total / weights.sum()
 
     def validation_step(self, batch: ClipBatch, batch_index: int) -> ClipOutput:
         return self._evaluate("val", batch)
@@ -87,14 +102,14 @@ class ClipClassifier(L.LightningModule):
 
     def _evaluate(self, split: str, batch: ClipBatch) -> ClipOutput:
         logits_BK = self(batch)
-        self._record(split, logits_BK, batch.label, cross_entropy(logits_BK, batch.label))
+        self._record(split, logits_BK, batch.label)
         return ClipOutput(logits_BK, batch.label, batch.clip_id)
 
-    def _record(self, split: str, logits_BK: Tensor, label_B: Tensor, loss: Tensor) -> None:
+    def _record(self, split: str, logits_BK: Tensor, label_B: Tensor) -> None:
         metrics = self.metrics[f"{split}_split"]
         metrics.update(logits_BK, label_B)
         settings = {"on_step": False, "on_epoch": True, "batch_size": len(label_B)}
-        self.log(f"{split}/loss", loss, prog_bar=split == "train", **settings)
+        self.log(f"{split}/loss", cross_entropy(logits_BK, label_B), prog_bar=split == "train", **settings)
         self.log_dict(metrics, **settings)
 
     def configure_optimizers(self) -> dict:

@@ -1,7 +1,7 @@
 """Dropout whose mask costs little on the CPU.
 
-There `F.dropout` draws one double per element from a serial generator: on AMD it costs as much as a large matrix
-product. Sixteen random bits per element are enough, and one 64-bit draw holds four of them.
+There `F.dropout` draws one double per element from a serial generator. Sixteen random bits per element are enough,
+and one 64-bit draw holds four of them. `benchmarks/gcn_lstm_step.py` has the two in one comparison.
 """
 
 import torch

@@ -30,7 +30,7 @@ def draw_curves(run: Path, best_epoch: int | None = None, test: dict[str, float]
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     for axis, (metric, label) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
         for split in ("train", "val"):
-            points = [(int(row["epoch"]) + 1, float(row[name])) for row in rows if row.get(name := f"{split}/{metric}")]
+            points = [(int(row["epoch"]), float(row[name])) for row in rows if row.get(name := f"{split}/{metric}")]
             if points:
                 axis.plot(*zip(*points, strict=True), color=COLOURS[split], label=split)
         if best_epoch is not None:

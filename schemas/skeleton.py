@@ -38,8 +38,9 @@ class Skeleton:
     """Named groups of joints, for pooling; None is one part of all joints."""
     centre: tuple[int, ...] = (0,)
     """The mean of these joints is the origin of a clip."""
-    scale: tuple[int, ...] = (0,)
-    """The mean distance from the centre to these joints is the unit of length of a clip."""
+    scale: Pairs = ()
+    """The mean distance between the joints of each pair is the unit of length of a clip; a body length that the
+    movement itself does not change."""
     up: str = "+y"
     """Which way is up in the recorded coordinates: +y (metres) or -y (image rows)."""
 
@@ -55,9 +56,9 @@ class Skeleton:
     def _check_joints(self):
         if len(set(self.joints)) != len(self.joints) or not self.joints:
             self._fail("joint names must be unique, and there must be one at least")
-        groups = {"bones": self.bones, "edges": self.edges or (), "flip_pairs": self.flip_pairs}
+        groups = {"bones": self.bones, "edges": self.edges or (), "flip_pairs": self.flip_pairs, "scale": self.scale}
         groups |= {f"part {name!r}": [joints] for name, joints in self.parts.items()}
-        groups |= {"centre": [self.centre], "scale": [self.scale]}
+        groups |= {"centre": [self.centre]}
         for what, rows in groups.items():
             for row in rows:
                 if not row or not all(0 <= joint < self.num_joints for joint in row):
@@ -121,25 +122,21 @@ class Skeleton:
     def to_dict(self) -> dict:
         """Plain lists, dicts, strings and numbers: fit for JSON and for a `weights_only` checkpoint."""
         plain = asdict(self)
-        for key in ("bones", "edges", "flip_pairs"):
-            plain[key] = plain[key] and [list(pair) for pair in plain[key]]
-        for key in ("joints", "centre", "scale"):
+        for key in ("bones", "edges", "flip_pairs", "scale"):
+            plain[key] = None if plain[key] is None else [list(pair) for pair in plain[key]]
+        for key in ("joints", "centre"):
             plain[key] = list(plain[key])
-        return plain | {
-            "flip_pairs": plain["flip_pairs"] or [],
-            "bones": plain["bones"] or [],
-            "parts": {name: list(joints) for name, joints in self.parts.items()},
-        }
+        return plain | {"parts": {name: list(joints) for name, joints in self.parts.items()}}
 
     @classmethod
     def from_dict(cls, plain: Mapping) -> "Skeleton":
         """The inverse of `to_dict`; raises DataError where a key is missing or unknown."""
         fields = dict(plain)
         try:
-            for key in ("bones", "edges", "flip_pairs"):
+            for key in ("bones", "edges", "flip_pairs", "scale"):
                 if fields.get(key) is not None:
                     fields[key] = tuple((int(a), int(b)) for a, b in fields[key])
-            for key in ("joints", "centre", "scale"):
+            for key in ("joints", "centre"):
                 fields[key] = tuple(fields[key])
             fields["parts"] = {name: tuple(joints) for name, joints in (fields.get("parts") or {}).items()}
             return cls(**fields)
@@ -156,8 +153,9 @@ def load_layout(name_or_path: str | Path) -> Skeleton:
     """A shipped layout by name, or one's own from a YAML file.
 
     The file lists `joints`; `bones` as child: parent; optionally `edges` (pairs, or `band: k` for all
-    |i - j| <= k) or `extra_edges` (added to the bones); `parts` and `centre`, `scale` as joint names or
-    patterns (`left_hand_*`). Joints called `left_*` and `right_*` are mirror pairs unless `flip_pairs` says otherwise.
+    |i - j| <= k) or `extra_edges` (added to the bones); `parts` and `centre` as joint names or patterns
+    (`left_hand_*`), `scale` as pairs of joints. Joints called `left_*` and `right_*` are mirror pairs unless
+    `flip_pairs` says otherwise.
 
     Raises:
         DataError: when there is no such layout, or the file does not describe one.
@@ -183,7 +181,7 @@ def _from_names(
     joints: list[str],
     bones: dict[str, str],
     centre: list[str] | str,
-    scale: list[str] | str,
+    scale: list[list[str]],
     edges: list[list[str]] | dict[str, int] | None = None,
     extra_edges: list[list[str]] | None = None,
     flip_pairs: list[list[str]] | None = None,
@@ -224,7 +222,7 @@ def _from_names(
         flip_pairs=tuple((index(left), index(right)) for left, right in flip_pairs),
         parts={part: matching(patterns) for part, patterns in parts.items()} if parts else None,
         centre=matching(centre),
-        scale=matching(scale),
+        scale=tuple((index(a), index(b)) for a, b in scale),
         up=up,
     )
 

@@ -27,6 +27,7 @@ def write_store(
     groups: tuple[str, ...] = (),
     clips: int = 40,
     splits: tuple[str, ...] | None = None,
+    source: dict | None = None,
 ) -> ClipStore:
     """Short clips whose class shows in how the joints swing; a fifth of the joints is hidden."""
     rng = np.random.default_rng(0)
@@ -35,7 +36,14 @@ def write_store(
     swing = rng.normal(size=(classes, skeleton.num_joints, 3))
     splits = splits or (("train", "train", "val", "test") if groups else ("train", "train", "test"))
     names = [f"class_{number}" for number in range(classes)]
-    with new_store(folder, skeleton, names, source={"made": "for tests"}, importer="tests", extra=extra) as store:
+    with new_store(
+        folder,
+        skeleton,
+        names,
+        source={"made": "for tests", "version": 1, "seed": 0} | (source or {}),
+        importer="tests",
+        extra=extra,
+    ) as store:
         for number in range(max(clips, 4 * classes)):
             label, length = number % classes, int(rng.integers(4, 9))
             phase = np.sin(np.linspace(0, 3, length))[:, None, None]

@@ -1,7 +1,8 @@
 """The LightningDataModule of skeleton clips: a store, a split, loaders and the two pipelines of transforms."""
 
+import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from datamodules.skeletons.store import ClipStore
 from datamodules.skeletons.transforms import Augmentation
 from schemas.batches import ClipBatch
 from schemas.clips import ClipSchema
-from schemas.errors import DataError
+from schemas.errors import ConfigError, DataError
 
 
 class ClipRows(Dataset):
@@ -42,7 +43,8 @@ class SkeletonDataModule(L.LightningDataModule):
 
     Args:
         root: the store's folder.
-        generate: writes the store where it is absent (embedded data); None where it has to be imported.
+        generate: writes the store where it is absent (embedded data), a partial that names its seed; None where it
+            has to be imported.
         origin: where the source of an absent store can be had, and how it is imported.
         split: from a store to the rows of train, val and test.
         sampler: `shuffle`, or `balanced` to draw every class equally often.
@@ -86,7 +88,20 @@ class SkeletonDataModule(L.LightningDataModule):
     @cached_property
     def store(self) -> ClipStore:
         self.prepare_data()
-        return ClipStore(self.root)
+        store = ClipStore(self.root)
+        if self.generate is not None:
+            self._check_generated(store.header["source"])
+        return store
+
+    def _check_generated(self, source: Mapping) -> None:
+        """A store made by another version or from another seed is not what the config says."""
+        asked = {"version": inspect.getmodule(self.generate.func).VERSION, "seed": self.generate.keywords["seed"]}
+        if (made := {name: source.get(name) for name in asked}) != asked:
+            raise DataError(
+                f"it was generated with {made}, the config asks for {asked}",
+                where=self.root,
+                remedy="Remove it, and it is generated anew; or name another datamodule.root.",
+            )
 
     @cached_property
     def rows(self) -> dict[str, np.ndarray]:
@@ -106,6 +121,13 @@ class SkeletonDataModule(L.LightningDataModule):
 
     def train_transform(self) -> nn.Sequential:
         """Normalise, augment, read a random stretch, derive the channels, mix."""
+        mirrored = self.augment.joints.get("flip")
+        if mirrored is not None and mirrored.keywords["probability"] > 0 and self.store.extra_channels:
+            raise ConfigError(
+                "extra channels have no mirror image",
+                where="datamodule.augment.joints.flip",
+                remedy="Use datamodule/augment=no_flip.",
+            )
         return self.augment.build(self.store.skeleton, self.frames, self.channels)
 
     def eval_transform(self) -> nn.Sequential:
@@ -113,9 +135,9 @@ class SkeletonDataModule(L.LightningDataModule):
         skeleton = self.store.skeleton
         return nn.Sequential(Normalise(skeleton), Resample(self.frames), Channels(skeleton, self.channels))
 
-    def _loader(self, split: str, sampler: EpochSampler | None = None) -> DataLoader:
+    def _loader(self, rows: np.ndarray, sampler: EpochSampler | None = None) -> DataLoader:
         return DataLoader(
-            ClipRows(self.store, self.rows[split]),
+            ClipRows(self.store, rows),
             batch_size=self.batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
@@ -125,14 +147,15 @@ class SkeletonDataModule(L.LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader:
-        rows = self.rows["train"]
+        # Stores are sorted by class; whoever reads in order (debug=overfit) shall meet all classes.
+        rows = np.random.default_rng(0).permutation(self.rows["train"])
         weights = None
         if self.sampler == "balanced":
             weights = 1.0 / self.class_counts[self.store.labels[rows]]
-        return self._loader("train", EpochSampler(len(rows), self.seed, weights))
+        return self._loader(rows, EpochSampler(len(rows), self.seed, weights))
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader("val")
+        return self._loader(self.rows["val"])
 
     def test_dataloader(self) -> DataLoader:
-        return self._loader("test")
+        return self._loader(self.rows["test"])

@@ -2,7 +2,7 @@
 
 Batched tensor code without a loop over clips or frames; runs on whatever device the batch is on, and serves
 training, evaluation, prediction and export alike.
-Legend: B clips, T frames, S resampled frames, V joints, C coordinates or channels, E extra channels.
+Legend: B clips, T frames, S resampled frames, V joints, P pairs of joints, C coordinates or channels.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,8 @@ class Normalise(nn.Module):
 
     def __init__(self, skeleton: Skeleton):
         super().__init__()
-        self.centre, self.scale = list(skeleton.centre), list(skeleton.scale)
+        self.centre = list(skeleton.centre)
+        self.ends = [list(joints) for joints in zip(*skeleton.scale, strict=True)] or [[0], [0]]
 
     def forward(self, batch: ClipBatch) -> ClipBatch:
         x_BTVC, visible_BTV = batch.joints, batch.visible
@@ -51,9 +52,9 @@ class Normalise(nn.Module):
         centre_BC, found = masked_mean(x_BTVC[:, :, self.centre], visible_BTV[:, :, self.centre], (1, 2))
         centre_BC = torch.where(found, centre_BC, anywhere_BC)
 
-        frame_BTC, frame_found = masked_mean(x_BTVC[:, :, self.centre], visible_BTV[:, :, self.centre], (2,))
-        reach_BTS = (x_BTVC[:, :, self.scale] - frame_BTC[:, :, None]).norm(dim=-1, keepdim=True)
-        scale_B1, found = masked_mean(reach_BTS, visible_BTV[:, :, self.scale] & frame_found, (1, 2))
+        one, other = self.ends
+        length_BTP1 = (x_BTVC[:, :, one] - x_BTVC[:, :, other]).norm(dim=-1, keepdim=True)
+        scale_B1, found = masked_mean(length_BTP1, visible_BTV[:, :, one] & visible_BTV[:, :, other], (1, 2))
         spread_B1, _ = masked_mean((x_BTVC - centre_BC[:, None, None]).norm(dim=-1, keepdim=True), visible_BTV, (1, 2))
         scale_B1 = torch.where(found & (scale_B1 > 1e-6), scale_B1, spread_B1)
         scale_B1 = torch.where(scale_B1 > 1e-6, scale_B1, torch.ones_like(scale_B1))

@@ -302,8 +302,8 @@ class ClipStore:
 
     @property
     def fingerprint(self) -> str:
-        """Names the contents: equal stores have equal fingerprints, on any machine."""
-        return fingerprint.of_json(self.header)
+        """Names the contents: equal stores have equal fingerprints, whatever they are called and wherever they lie."""
+        return fingerprint.of_json({key: value for key, value in self.header.items() if key != "name"})
 
     def rows(self, split: str) -> np.ndarray:
         """The rows of the clips that the source itself puts into `split`."""

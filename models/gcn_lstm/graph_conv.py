@@ -29,8 +29,8 @@ def mix_joints(adjacency_MV: Tensor, x_NVC: Tensor) -> Tensor:
 def mix_channels(x_NVC: Tensor, weight_DC: Tensor, bias_D: Tensor) -> Tensor:
     """`F.linear`, on the CPU as a 1x1 convolution over N images of V points.
 
-    The two are the same sum; on processors that MKL does not favour oneDNN, which does torch's convolutions, takes
-    about two thirds of the time of the BLAS behind `F.linear`. Frames are the images because torch leaves a 1x1
+    The two are the same sum; on processors that MKL does not favour, oneDNN, which does torch's convolutions, is
+    faster than the BLAS behind `F.linear` (benchmarks/README.md). Frames are the images because torch leaves a 1x1
     convolution of fewer than 16 of them to a slower routine when it has one thread.
     """
     if x_NVC.device.type != "cpu" or not torch.backends.mkldnn.is_available():

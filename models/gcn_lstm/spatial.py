@@ -27,17 +27,14 @@ class PlainBlock(nn.Module):
         return self.activation(rows).unflatten(0, x_NVC.shape[:2])
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(PlainBlock):
     """A plain block with a way round its convolution (He et al., arXiv:1512.03385).
 
     Where the width changes, the way round is a linear map with a batch norm.
     """
 
     def __init__(self, conv: nn.Module, width_in: int, width: int, dropout: float):
-        super().__init__()
-        self.conv = conv
-        self.norm = nn.BatchNorm1d(width)
-        self.activation = ReLUDropout(dropout)
+        super().__init__(conv, width_in, width, dropout)
         self.shortcut = nn.Identity()
         if width_in != width:
             self.shortcut = nn.Sequential(nn.Linear(width_in, width, bias=False), nn.BatchNorm1d(width))

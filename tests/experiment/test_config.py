@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from experiment.config import CONF, compose_config, first_of_sweep
+from experiment.config import CONF, compose_config, jobs_of_sweep
 from schemas.errors import ConfigError
 
 BASES = {"paths", "hydra"}
@@ -46,6 +46,9 @@ BAD = {
     "test=maybe": "test: 'maybe' is not one of true, false, null",
     "a=[1": "a=[1: cannot be read",
     "model.dropout=${nothing}": "nothing",
+    "model.loss.label_smothing=0.1": "Did you mean model.loss.label_smoothing?",
+    "model.monitor=val/acc": "model.monitor: 'val/acc' is not one of val/accuracy, val/loss",
+    "seed=5000000000": "seed: 5000000000 is not a whole number from 0 up to 4294967295",
     "datamodule.root=???": "datamodule.root",
 }
 
@@ -85,7 +88,11 @@ def test_the_keys_people_know_are_there():
     assert config.optimizer["_target_"] == "torch.optim.AdamW"
 
 
-def test_the_first_job_of_a_sweep():
-    words = ["seed=3,4", "model=gcn_lstm_fusion,gcn_lstm", "model.dropout=0.1", "trainer.max_epochs=range(5,9)"]
-    expected = ["seed=3", "model=gcn_lstm_fusion", "model.dropout=0.1", "trainer.max_epochs=5"]
-    assert first_of_sweep(words) == expected
+def test_every_value_of_a_sweep_is_in_one_of_the_jobs_that_are_checked():
+    jobs = jobs_of_sweep(["seed=3,4", "model.dropout=0.1", "trainer.max_epochs=range(5,8)"])
+    assert jobs == [
+        ["seed=3", "model.dropout=0.1", "trainer.max_epochs=5"],
+        ["seed=4", "model.dropout=0.1", "trainer.max_epochs=5"],
+        ["seed=3", "model.dropout=0.1", "trainer.max_epochs=6"],
+        ["seed=3", "model.dropout=0.1", "trainer.max_epochs=7"],
+    ]

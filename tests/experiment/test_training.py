@@ -2,19 +2,23 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
+import lightning as L
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from datamodules.skeletons.store import ClipStore
+from datamodules.skeletons.store import Clip, ClipStore, new_store
 from experiment.build import ParameterCount, build_datamodule, build_module, build_net, choose_precision
 from experiment.config import CONF, compose_config
 from experiment.results import bootstrap_interval
 from experiment.training import run_training
 from schemas.clips import ClipSchema
-from schemas.errors import ConfigError, DataError
+from schemas.errors import ConfigError, DataError, ExperimentError
 from schemas.skeleton import load_layout
 
 SMALL = (
@@ -62,37 +66,58 @@ def test_a_run_leaves_everything_in_its_folder(tmp_path, data_dir, capsys):
     assert provenance["data_fingerprint"] == ClipStore(data_dir / "nw_ucla").fingerprint
 
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
-    assert [int(row["epoch"]) for row in rows] == [0, 1]
+    assert [int(row["epoch"]) for row in rows] == [1, 2]
     assert float(rows[0]["lr"]) == pytest.approx(1e-3)
     status = json.loads((tmp_path / "status.json").read_text())
-    assert status["state"] == "finished" and status["epoch"] == 1
+    assert status["state"] == "finished" and status["epoch"] == 2
     assert value == status["result"]["best_value"] == max(float(row["val/accuracy"]) for row in rows)
     assert set(status["result"]["test"]) >= {"test/accuracy", "test/macro_f1", "test/top5"}
     printed = capsys.readouterr().out
-    for shown in ("macro-F1", "top-5", "val, best (", "val, last (2)", "test (", f"tensorboard --logdir {tmp_path}"):
+    for shown in (
+        "macro-F1",
+        "top-5",
+        "val, best (",
+        "val, last (2)",
+        "test (",
+        "95 %",
+        f"tensorboard --logdir {tmp_path}",
+    ):
         assert shown in printed
 
 
 def test_every_checkpoint_is_of_the_epoch_it_is_named_for(tmp_path, data_dir):
-    # The highest training loss is not the last epoch's, and so the best epoch is another than the last.
-    backwards = ("model.monitor.metric=train/loss", "model.monitor.mode=max")
-    run(tmp_path, data_dir, *SMALL, *backwards, "trainer.max_epochs=4", "callbacks.every.every_n_epochs=3")
+    # A learning rate that only harms: the first epoch is the best of four.
+    harmful = ("optimizer.lr=3", "scheduler=constant", "optimizer=sgd", "model.monitor=val/loss")
+    run(tmp_path, data_dir, *SMALL, *harmful, "trainer.max_epochs=4", "callbacks.every.every_n_epochs=3")
     seen = {}
     for path in (tmp_path / "checkpoints").iterdir():
         checkpoint = torch.load(path, weights_only=True)
         history = checkpoint["assay"]["history"]
-        assert [row["epoch"] for row in history] == list(range(checkpoint["epoch"] + 1))
+        assert [row["epoch"] for row in history] == list(range(1, checkpoint["epoch"] + 2))
         seen[path.stem] = checkpoint["epoch"] + 1
-    losses = [float(row["train/loss"]) for row in csv.DictReader((tmp_path / "metrics.csv").open())]
-    best = losses.index(max(losses)) + 1
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    best = min(range(4), key=lambda number: float(rows[number]["val/loss"])) + 1
     assert best != 4 and seen == {"best": best, "last": 4, "epoch_3": 3}
+
+    # What was tested is what best.ckpt holds.
+    result = json.loads((tmp_path / "status.json").read_text())["result"]
+    assert result["best"]["epoch"] == best and result["best_value"] == float(rows[best - 1]["val/loss"])
+    config = compose_config([*SMALL, *harmful, f"paths.data_dir={data_dir}"])
+    datamodule = build_datamodule(config)
+    module = build_module(config, datamodule).eval()
+    batch, loss = datamodule.store.gather(datamodule.rows["test"]), {}
+    for name in ("best", "last"):
+        module.load_state_dict(weights(tmp_path, name))
+        loss[name] = torch.nn.functional.cross_entropy(module(batch), batch.label).item()
+    assert loss["best"] < 0.99 * loss["last"]
+    assert result["test"]["test/loss"] == pytest.approx(loss["best"], rel=1e-4)
 
 
 def test_a_checkpoint_alone_says_what_it_is_and_rebuilds_its_net(tmp_path, data_dir):
     run(tmp_path, data_dir, *SMALL)
     checkpoint = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
     record = checkpoint["assay"]
-    assert next(row["epoch"] for row in record["history"]) == 0
+    assert record["history"][0]["epoch"] == 1
     net = build_net(OmegaConf.create(record["config"]), ClipSchema.from_dict(record["schema"]))
     net.load_state_dict({name.removeprefix("net."): value for name, value in checkpoint["state_dict"].items()})
 
@@ -131,6 +156,113 @@ def test_a_failed_run_says_so(tmp_path, data_dir):
 def test_what_a_component_does_not_take_is_a_config_error(tmp_path, data_dir):
     with pytest.raises(ConfigError, match=r"model.*unexpected keyword argument 'colour'"):
         run(tmp_path, data_dir, *SMALL, "+model.spatial.colour=red")
+
+
+@pytest.mark.parametrize(
+    ("override", "where"),
+    [
+        ("model.attention.heads=3", "model"),
+        ("optimizer.betas=[2,3]", "optimizer"),
+        ("+optimizer.colour=red", "optimizer"),
+        ("+scheduler.schedule.colour=red", "scheduler"),
+        ("datamodule.channels=[joint,speed]", "datamodule.channels"),
+    ],
+)
+def test_a_value_that_a_component_refuses_is_a_config_error(override, where, tmp_path, data_dir):
+    with pytest.raises(ConfigError, match=where):
+        run(tmp_path, data_dir, *SMALL, "model=gcn_lstm_fusion", override)
+
+
+OPTIONS = [
+    f"{group}={path.stem}"
+    for group in ("optimizer", "scheduler", "model/adjacency", "model/block", "model/pooling", "model/readout", "model")
+    for path in sorted((CONF / group).glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize("option", [*OPTIONS, "datamodule/augment=none", "datamodule/augment=cross_view"])
+def test_every_option_trains(option, tmp_path, data_dir):
+    run(tmp_path, data_dir, *SMALL, option, "test=false", "datamodule.frames=8", "datamodule.augment.mixup=0.2")
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "finished"
+
+
+def test_tensorboard_has_what_a_person_looks_for(tmp_path, data_dir):
+    run(tmp_path, data_dir, *SMALL, "logger=tensorboard")
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    tags = events.Tags()
+    names = {f"{split}/{name}" for split in ("train", "val") for name in ("loss", "accuracy", "macro_f1", "top5")}
+    assert names | {"lr", "test/accuracy"} <= set(tags["scalars"])
+    assert {"clips/train", "confusion/val", "confusion/test"} <= set(tags["images"])
+    assert "config/text_summary" in tags["tensors"]
+    assert len(events.Scalars("val/loss")) == 2
+
+
+def test_parts_of_the_test_split_are_reported_apart(tmp_path, make_store):
+    store = make_store("nw_ucla", groups=("subject",), source={"minimal_pairs": [[0, 1, "handshape"]]})
+    first = store.rows("train")[0]
+    copied, test = store.frames[store.offsets[first] : store.offsets[first + 1]], store.rows("test")
+    with new_store(
+        tmp_path / "copied" / "nw_ucla", store.skeleton, store.classes, source=store.header["source"], importer=""
+    ) as new:
+        for row in range(len(store)):
+            frames = store.frames[store.offsets[row] : store.offsets[row + 1]]
+            split = ("train", "val", "test")[store.splits[row]]
+            new.add(
+                Clip(
+                    copied if row == test[0] else frames,
+                    int(store.labels[row]),
+                    str(store.ids[row]),
+                    split,
+                    groups={"subject": str(store.groups["subject"][row])},
+                )
+            )
+    run(tmp_path / "run", tmp_path / "copied", *SMALL)
+    parts = json.loads((tmp_path / "run" / "status.json").read_text())["result"]["test_parts"]
+    assert parts["unseen"]["clips"] == len(test) - 1
+    assert parts["twins_handshape"]["clips"] == int(np.isin(store.labels[test], [0, 1]).sum())
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoints_good(tmp_path, data_dir):
+    with pytest.raises(ExperimentError, match=r"epoch \d+: .*loss.*not a finite number.*optimizer.lr"):
+        run(tmp_path, data_dir, *SMALL, "optimizer=sgd", "optimizer.lr=1e30", "trainer.gradient_clip_val=0")
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert status["state"] == "failed" and "finite" in status["why"]
+    for path in tmp_path.glob("checkpoints/*.ckpt"):
+        history = torch.load(path, weights_only=True)["assay"]["history"]
+        assert all(math.isfinite(row["train/loss"]) and math.isfinite(row["val/loss"]) for row in history)
+
+
+def test_epochs_without_validation_have_no_validation_figures(tmp_path, data_dir):
+    run(tmp_path, data_dir, *SMALL, "trainer.check_val_every_n_epoch=2", "trainer.max_epochs=4", "test=false")
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert [bool(row["val/accuracy"]) for row in rows] == [False, True, False, True]
+
+
+def test_generated_data_of_another_seed_are_refused(tmp_path, data_dir):
+    with pytest.raises(DataError, match=r"generated with .*'seed': 0.*asks for .*'seed': 7"):
+        run(tmp_path, data_dir, "datamodule=signs", "datamodule.generate.seed=7", "debug=fdr")
+
+
+def test_a_flip_of_extra_channels_is_refused(tmp_path, data_dir):
+    with pytest.raises(ConfigError, match=r"flip: extra channels.*no_flip"):
+        run(tmp_path, data_dir, "datamodule=faces", "datamodule/augment=default", "debug=fdr")
+
+
+def test_every_epoch_of_a_fit_has_its_own_order(data_dir):
+    config = compose_config([*SMALL, f"paths.data_dir={data_dir}", "logger=none"])
+    datamodule = build_datamodule(config)
+    seen = {}
+
+    class Watch(L.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            seen.setdefault(trainer.current_epoch, []).extend(batch.clip_id.tolist())
+
+    trainer = L.Trainer(
+        max_epochs=3, logger=False, callbacks=[Watch()], enable_checkpointing=False, enable_progress_bar=False
+    )
+    trainer.fit(build_module(config, datamodule), datamodule=datamodule)
+    assert sorted(seen[0]) == sorted(seen[1]) == sorted(datamodule.rows["train"].tolist())
+    assert seen[0] != seen[1] != seen[2]
 
 
 def test_balanced_weights_and_sampler_reach_the_training(data_dir):

@@ -95,7 +95,7 @@ def test_metrics_over_batches_are_those_of_plain_counting(logits_and_label, sani
         assert float(seen[f"{split}/loss"]) == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_label_smoothing_and_weights_are_in_the_training_loss_only(logits_and_label):
+def test_label_smoothing_and_weights_are_in_the_objective_only(logits_and_label):
     logits, label = logits_and_label
     weights = torch.arange(1.0, K + 1)
     module = classifier(label_smoothing=0.1, class_weights=weights)
@@ -104,17 +104,22 @@ def test_label_smoothing_and_weights_are_in_the_training_loss_only(logits_and_la
     smooth = torch.full((len(label), K), 0.1 / K)
     smooth[torch.arange(len(label)), label] += 0.9
     expected = -(smooth * weights * log_p).sum() / weights[label].sum()
-    assert float(seen["train/loss"]) == pytest.approx(float(expected), rel=1e-4)
-    assert float(seen["val/loss"]) == pytest.approx(float(nn.functional.cross_entropy(logits, label)), rel=1e-5)
+    assert float(seen["train/objective"]) == pytest.approx(float(expected), rel=1e-4)
+    for split in ("train", "val"):
+        plain = nn.functional.cross_entropy(logits, label)
+        assert float(seen[f"{split}/loss"]) == pytest.approx(float(plain), rel=1e-5)
 
 
 def test_mixup_weighs_both_labels(logits_and_label):
     logits, label = logits_and_label
     other, mix = label.flip(0), torch.rand(200, generator=torch.Generator().manual_seed(1))
-    loss = classifier()._loss(logits, batch_of(logits, label, other_label=other, mix=mix))
-    log_p, rows = logits.log_softmax(dim=1), torch.arange(200)
+    mixed = batch_of(logits, label, other_label=other, mix=mix)
+    log_p, rows, weights = logits.log_softmax(dim=1), torch.arange(200), torch.arange(1.0, K + 1)
     expected = -(mix * log_p[rows, label] + (1 - mix) * log_p[rows, other]).mean()
-    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(classifier()._objective(logits, mixed), expected)
+    one, rest = mix * weights[label], (1 - mix) * weights[other]
+    expected = -(one * log_p[rows, label] + rest * log_p[rows, other]).sum() / (one + rest).sum()
+    torch.testing.assert_close(classifier(class_weights=weights)._objective(logits, mixed), expected)
 
 
 def test_evaluation_returns_logits_label_and_clip(logits_and_label):
@@ -130,3 +135,17 @@ def test_evaluation_returns_logits_label_and_clip(logits_and_label):
 def test_only_the_net_is_in_the_state_dict():
     names = set(classifier(class_weights=torch.ones(K)).state_dict())
     assert names == {"net.weight"}
+
+
+def test_transforms_stay_in_float32_under_autocast(logits_and_label):
+    """A rotation in bf16 would drown small movements in its rounding."""
+
+    class Turn(nn.Module):
+        def forward(self, batch):
+            turned = batch.joints @ torch.linalg.qr(torch.ones(K, K) + torch.eye(K)).Q
+            return ClipBatch(turned, batch.visible, batch.length, batch.label, batch.clip_id)
+
+    batch = batch_of(*logits_and_label)
+    with torch.autocast("cpu", torch.bfloat16):
+        done = ClipClassifier._transformed(Turn(), batch)
+    torch.testing.assert_close(done.joints, Turn()(batch).joints, rtol=0, atol=0)

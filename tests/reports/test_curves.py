@@ -2,7 +2,7 @@ from reports.curves import draw_curves
 
 
 def test_a_picture_is_written_beside_the_metrics(tmp_path):
-    text = "epoch,train/loss,train/accuracy,val/loss,val/accuracy\n0,2.0,0.2,2.1,0.1\n1,1.0,0.6,1.5,0.4\n"
+    text = "epoch,train/loss,train/accuracy,val/loss,val/accuracy\n1,2.0,0.2,2.1,0.1\n2,1.0,0.6,1.5,0.4\n"
     (tmp_path / "metrics.csv").write_text(text)
     path = draw_curves(tmp_path, best_epoch=2, test={"test/accuracy": 0.5, "test/loss": 1.4})
     assert path.read_bytes().startswith(b"\x89PNG")

@@ -26,7 +26,7 @@ GOOD = {
     "joints": ["hip", "left_hand", "right_hand"],
     "bones": {"left_hand": "hip", "right_hand": "hip"},
     "centre": "hip",
-    "scale": "*_hand",
+    "scale": [["hip", "left_hand"], ["hip", "right_hand"]],
 }
 
 
@@ -80,7 +80,7 @@ def test_a_face_is_a_band():
 
 def test_ones_own_layout_loads_from_a_file(tmp_path):
     mine = load_layout(write_layout(tmp_path))
-    assert mine.flip_pairs == ((1, 2),) and mine.centre == (0,) and mine.scale == (1, 2)
+    assert mine.flip_pairs == ((1, 2),) and mine.centre == (0,) and mine.scale == ((0, 1), (0, 2))
     assert mine.parts == {"all": (0, 1, 2)}
 
 

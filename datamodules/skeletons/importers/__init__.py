@@ -1,4 +1,4 @@
-"""Public data sets: a registry of format names, and what the importers share. Imports no torch.
+"""Public data sets: a registry of format names, and what the importers share. Importing it loads no torch.
 
 An importer is a module with `WHERE` (where the data can be had) and `read(source) -> Reading`. It streams: memory
 holds one clip at a time. It repeats: the same source gives the same clips in the same order.

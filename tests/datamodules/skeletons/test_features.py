@@ -24,9 +24,9 @@ def test_normalise_puts_the_centre_at_the_origin_and_makes_the_scale_one(batch):
     done = Normalise(SKELETON)(everything)
     for clip in range(batch.size):
         x = everything.joints[clip, : batch.length[clip]].numpy()
-        centre_TC = x[:, list(SKELETON.centre)].mean(axis=1)
-        reach = np.linalg.norm(x[:, list(SKELETON.scale)] - centre_TC[:, None], axis=-1).mean()
-        expected = (x - centre_TC.mean(axis=0)) / reach
+        one, other = np.array(SKELETON.scale).T
+        unit = np.linalg.norm(x[:, one] - x[:, other], axis=-1).mean()
+        expected = (x - x[:, list(SKELETON.centre)].mean(axis=(0, 1))) / unit
         np.testing.assert_allclose(done.joints[clip, : batch.length[clip]].numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -35,6 +35,20 @@ def test_normalise_ignores_where_and_how_large_the_clip_was(batch):
     torch.testing.assert_close(
         Normalise(SKELETON)(moved).joints, Normalise(SKELETON)(batch).joints, rtol=1e-3, atol=1e-4
     )
+
+
+def test_the_scale_of_two_hands_does_not_depend_on_which_was_seen(make_store):
+    skeleton = load_layout("hands42")
+    batch = make_store(layout="hands42", clips=1, classes=1).gather([0])
+    hand = torch.randn(21, 3)
+    batch.joints = torch.cat([hand, hand + 5]).expand_as(batch.joints).clone()
+    sizes = []
+    for seen in (range(42), range(21), range(21, 42)):
+        visible = torch.zeros_like(batch.visible)
+        visible[:, :, list(seen)] = True
+        done = Normalise(skeleton)(replace(batch, visible=visible)).joints[0, 0, list(seen)[:21]]
+        sizes.append((done[9] - done[0]).norm())
+    torch.testing.assert_close(torch.stack(sizes), torch.ones(3))
 
 
 def test_a_hidden_joint_is_a_mask_and_never_a_centred_zero(batch):
