@@ -8,13 +8,11 @@ Legend: N clips, T = 32 frames, V joints, C coordinates, D features, K classes.
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from datamodules.skeletons.store import ClipStore
+from experiment.results import bootstrap_interval
 from schemas.errors import DataError, ExperimentError
 from schemas.skeleton import Skeleton
 
@@ -22,7 +20,6 @@ FRAMES = 32
 ALPHAS = tuple(10.0**power for power in np.arange(-1, 6.5, 0.5))
 EVERY = 5
 """Of the training clips of a store without validation clips, one in so many validates."""
-RESAMPLES = 2000
 
 
 @dataclass
@@ -126,9 +123,8 @@ def fit_and_test(store: ClipStore) -> RidgeResult:
         if accuracy > best[0]:
             best = (accuracy, alpha, on_test == y[test])
     accuracy, alpha, right = best
-    draws = np.random.default_rng(0).integers(len(right), size=(RESAMPLES, len(right)))
-    low, high = np.percentile(right[draws].mean(axis=1), (2.5, 97.5))
-    return RidgeResult(alpha, accuracy, float(right.mean()), (float(low), float(high)), (len(fit), len(val), len(test)))
+    sizes = (len(fit), len(val), len(test))
+    return RidgeResult(alpha, accuracy, float(right.mean()), bootstrap_interval(right), sizes)
 
 
 def main(folder: str) -> None:

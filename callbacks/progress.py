@@ -1,5 +1,6 @@
 """Telling a person how far a run is and when it will end."""
 
+import statistics
 import time
 from datetime import datetime, timedelta
 
@@ -19,7 +20,7 @@ class EpochLines(L.Callback):
         self.console = console
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        shown = {name: value for name, value in trainer.callback_metrics.items() if name != "lr"}
+        shown = {n: v for n, v in trainer.callback_metrics.items() if n.endswith(("/loss", "/accuracy"))}
         figures = "  ".join(f"{name} {value:.3f}" for name, value in sorted(shown.items()))
         self.console.print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {figures}", soft_wrap=True)
 
@@ -34,16 +35,19 @@ class EstimatedEnd(L.Callback):
     """After 20 training steps says when the run will end, and names a smaller one where that is far off on a CPU."""
 
     def __init__(self):
-        self._timed_from = 0.0
-        self._seen = 0
+        self._started = 0.0
+        self._seconds: list[float] = []
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch, batch_idx: int) -> None:
+        self._started = time.perf_counter()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs, batch, batch_idx) -> None:
-        self._seen += 1
-        if self._seen == WARM_UP_STEPS:
-            self._timed_from = time.perf_counter()
-        if self._seen == TIMED_STEPS and trainer.is_global_zero:
-            a_step = (time.perf_counter() - self._timed_from) / (TIMED_STEPS - WARM_UP_STEPS)
-            self._announce(trainer, a_step * (self._steps(trainer) - self._seen))
+        if len(self._seconds) == TIMED_STEPS:
+            return
+        self._seconds.append(time.perf_counter() - self._started)
+        if len(self._seconds) == TIMED_STEPS and trainer.is_global_zero:
+            a_step = statistics.median(self._seconds[WARM_UP_STEPS:])
+            self._announce(trainer, a_step * (self._steps(trainer) - TIMED_STEPS))
 
     @staticmethod
     def _steps(trainer: L.Trainer) -> float:

@@ -70,11 +70,11 @@ def final_table(result: RunResult, title: str) -> Table:
             cells.append(_figure(result.test.get(f"test/{name}")))
         table.add_row(label, *cells)
     if result.test is not None:
-        table.add_row("accuracy, 95 % over clips", "", "", "{:.3f} to {:.3f}".format(*result.test_interval))
+        table.add_row("95 % interval over clips", "", "", "{:.3f} - {:.3f}".format(*result.test_interval))
         tested, there = result.test_clips
         table.add_row("clips", "", "", f"{tested:,}" if tested == there else f"{tested:,} of {there:,}")
     for name, part in result.test_parts.items():
-        table.add_row(f"{name.replace('_', ', ')}: {part.clips} clips", "", "", _figure(part.accuracy))
+        table.add_row(f"{name.replace('_', ', ')} ({part.clips})", "", "", _figure(part.accuracy))
     return table
 
 

@@ -1,5 +1,6 @@
 """Atomic writes: a temporary name in the same folder, fsync, then rename."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -44,23 +45,30 @@ def new_folder(target: Path) -> Iterator[Path]:
             if path.is_file():
                 _sync(path)
         os.chmod(temporary, 0o777 & ~_umask())
-        if target.exists():
-            outdated = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-            try:
-                os.rename(target, outdated / "old")
-                os.rename(temporary, target)
-            except BaseException:
-                if not target.exists():
-                    os.rename(outdated / "old", target)
-                shutil.rmtree(outdated)
-                raise
-            shutil.rmtree(outdated)
-        else:
-            os.rename(temporary, target)
+        _put_in_place(temporary, target)
         _sync(target.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    try:
+        os.rename(folder, target)
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    outdated = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    try:
+        os.rename(target, outdated / "old")
+        os.rename(folder, target)
+    except BaseException:
+        if not target.exists():
+            os.rename(outdated / "old", target)
+        raise
+    finally:
+        shutil.rmtree(outdated)
 
 
 def _umask() -> int:

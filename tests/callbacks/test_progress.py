@@ -18,14 +18,19 @@ class Trainer:
     def __init__(self, batches: int, epochs: int, device: str = "cpu"):
         self.num_training_batches, self.max_epochs = batches, epochs
         self.strategy = type("Strategy", (), {"root_device": torch.device(device)})
-        self.callback_metrics = {"val/accuracy": torch.tensor(0.5), "lr": torch.tensor(0.1)}
+        self.callback_metrics = {
+            "val/accuracy": torch.tensor(0.5),
+            "val/top5": torch.tensor(0.9),
+            "lr": torch.tensor(0.1),
+        }
 
 
 def announced(capsys, monkeypatch, trainer: Trainer, steps: int, seconds: float) -> str:
     now = iter(range(100_000))
-    monkeypatch.setattr(time, "perf_counter", lambda: next(now) * 15 * seconds)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(now) * seconds)
     estimate = EstimatedEnd()
     for batch in range(steps):
+        estimate.on_train_batch_start(trainer, None, None, batch)
         estimate.on_train_batch_end(trainer, None, None, None, batch)
     return " ".join(capsys.readouterr().out.split())
 

@@ -9,7 +9,7 @@ import pytest
 from datamodules.skeletons.generators import body
 from datamodules.skeletons.generators.people import LEFT_HANDED, PEOPLE, split_of
 from datamodules.skeletons.generators.phonology import PARAMETERS, SIGNS, minimal_pairs
-from datamodules.skeletons.generators.signs import signer_clips, write_signs
+from datamodules.skeletons.generators.signs import VERSION, signer_clips, write_signs
 from datamodules.skeletons.store import SPLITS, Clip, ClipStore, new_store
 
 SIGNERS = 6
@@ -50,6 +50,16 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path):
     first = contents(tmp_path / "one" / "signs")
     assert contents(tmp_path / "two" / "signs") == first
     assert contents(tmp_path / "other" / "signs")["frames.bin"] != first["frames.bin"]
+
+
+@pytest.mark.slow
+def test_version_1_is_frozen(tmp_path):
+    """Figures are compared across versions of assay: a change of the clips is a new VERSION, and a new sum here."""
+    write_signs(tmp_path / "signs")
+    store = ClipStore(tmp_path / "signs")
+    assert VERSION == 1
+    assert store.header["files"]["frames"]["sha256"].startswith("acb6e4fa32d0da79")
+    assert store.header["files"]["visible"]["sha256"].startswith("589db97635f34cb2")
 
 
 def test_fewer_signers_are_the_first_of_the_same_people(store):
