@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiment.config import compose_config
+from experiment.training import run_training
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "models/gcn_lstm/README.md", ROOT / "benchmarks/README.md"]
@@ -32,3 +34,18 @@ def test_every_train_command_composes(command):
 
 def test_the_commands_are_found():
     assert len(COMMANDS) >= 8
+
+
+def test_the_lines_for_clips_of_ones_own_work(tmp_path, monkeypatch):
+    """The README's own code writes a store of two-dimensional clips, and its command trains on it."""
+    code = re.search(r"```python\n(from datamodules.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    rng = np.random.default_rng(0)
+    mine = [
+        (rng.normal(size=(9, 17, 2)), rng.random((9, 17)) > 0.1, number % 2, ("train", "val", "test")[number // 2 % 3])
+        for number in range(24)
+    ]
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"my_clips": mine})
+    words = ["experiment=natops", "datamodule=clips", "datamodule.root=data/processed/mine", "trainer.max_epochs=1"]
+    run_training(compose_config(words), str(tmp_path / "run"), words, False)
+    assert (tmp_path / "run" / "curves.png").is_file()
