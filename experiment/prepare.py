@@ -153,7 +153,7 @@ def prepare(request: Request, progress: Progress = lambda title, total: nullcont
 
 
 def _import(request: Request, progress: Progress) -> dict[str, int]:
-    from datamodules.skeletons.store import new_store
+    from datamodules.skeletons.store_writer import new_store
     from schemas.skeleton import load_layout
 
     reading = load_importer(request.format).read(request.source)
@@ -194,7 +194,8 @@ def verify(request: Request) -> Path:
 
 def summarise(target: Path, dropped: dict[str, int] | None = None) -> Summary:
     """Reads a store once, a clip at a time."""
-    from datamodules.skeletons.store import SPLITS, ClipStore
+    from datamodules.skeletons.store import ClipStore
+    from datamodules.skeletons.store_writer import SPLITS
 
     store = ClipStore(target)
     seen = np.array([store.visible[a:b].mean() for a, b in zip(store.offsets, store.offsets[1:], strict=False)])

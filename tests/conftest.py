@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.skeletons.store import Clip, ClipStore, new_store
+from datamodules.skeletons.store import ClipStore
+from datamodules.skeletons.store_writer import Clip, new_store
 from schemas.skeleton import load_layout
 
 DATA_SETS = {

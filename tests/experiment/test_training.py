@@ -12,7 +12,8 @@ import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from datamodules.skeletons.store import Clip, ClipStore, new_store
+from datamodules.skeletons.store import ClipStore
+from datamodules.skeletons.store_writer import Clip, new_store
 from experiment.build import ParameterCount, build_datamodule, build_module, build_net, choose_precision
 from experiment.config import CONF, compose_config
 from experiment.results import bootstrap_interval

@@ -12,9 +12,9 @@ import numpy as np
 
 from datamodules.skeletons.generators import mouths
 from datamodules.skeletons.generators.camera import View, on_grid, seen
-from datamodules.skeletons.generators.people import PEOPLE, TAKES, numbers_of, split_of
+from datamodules.skeletons.generators.people import PEOPLE, TAKES, PersonClips, add_person, labels_and_takes, numbers_of
 from datamodules.skeletons.generators.timing import Frames, drift, stretches, timing
-from datamodules.skeletons.store import Clip, new_store
+from datamodules.skeletons.store_writer import new_store
 
 VERSION = 1
 PURPOSE = 2
@@ -68,30 +68,11 @@ EXTRA = (*ACTION_UNITS, *MEASURES)
 _WEIGHTS = np.array([[parts.get(number, 0.0) for number in mouths.MOUTH] for parts in ACTION_UNITS.values()])
 
 
-@dataclass
-class SpeakerClips:
-    """All clips of one speaker, their frames one after the other."""
-
-    frames: Frames
-    label: np.ndarray
-    """[N]"""
-    take: np.ndarray
-    """[N]"""
-    face: np.ndarray
-    """[F, V, C] metres, face axes, before camera and noise."""
-    seen: np.ndarray
-    """[F, V, C] float32, after camera and noise."""
-    visible: np.ndarray
-    """[F, V] bool"""
-    extra: np.ndarray
-    """[F, E] float32"""
-
-
-def speaker_clips(speaker: int, seed: int = 0, takes: int = TAKES) -> SpeakerClips:
+def speaker_clips(speaker: int, seed: int = 0, takes: int = TAKES) -> PersonClips:
     """Every word by one speaker, `takes` times."""
     rng = numbers_of(seed, PURPOSE, speaker)
     face = mouths.FaceProportions.draw(rng, DESIGN.proportions)
-    label, take = np.tile(np.arange(len(mouths.WORDS)), takes), np.repeat(np.arange(takes), len(mouths.WORDS))
+    label, take = labels_and_takes(len(mouths.WORDS), takes)
     visemes = np.array([len(word) for word in mouths.WORDS])[label]
     pace = rng.uniform(*DESIGN.pace) * rng.uniform(0.85, 1.15, len(label)) * (16 + 4.5 * visemes)
     frames = Frames(np.clip(np.rint(pace), *DESIGN.frames).astype(np.int64))
@@ -104,7 +85,7 @@ def speaker_clips(speaker: int, seed: int = 0, takes: int = TAKES) -> SpeakerCli
     extra = np.concatenate((_action_units(rng, frames, mouth), _measures(image)), axis=1)
     extra = np.where(lost[:, None], 0, extra)
     visible = np.repeat(~lost[:, None], points.shape[1], axis=1)
-    return SpeakerClips(frames, label, take, points, on_grid(image), visible, on_grid(extra))
+    return PersonClips(frames, label, take, points, on_grid(image), visible, on_grid(extra))
 
 
 def _spoken(rng: np.random.Generator, frames: Frames, label: np.ndarray, visemes: np.ndarray) -> np.ndarray:
@@ -174,17 +155,4 @@ def write_faces(target: Path, seed: int = 0, speakers: int = PEOPLE, takes: int 
         target, mouths.LAYOUT, mouths.NAMES, source=source, importer=f"faces {VERSION}", extra=len(EXTRA)
     ) as store:
         for speaker in range(speakers):
-            clips = speaker_clips(speaker, seed, takes)
-            for row in range(len(clips.label)):
-                part, take = clips.frames.of(row), int(clips.take[row])
-                store.add(
-                    Clip(
-                        frames=clips.seen[part],
-                        visible=clips.visible[part],
-                        extra=clips.extra[part],
-                        label=int(clips.label[row]),
-                        id=f"speaker{speaker:02}_take{take}_{mouths.NAMES[clips.label[row]]}",
-                        split=split_of(speaker),
-                        groups={"speaker": f"speaker{speaker:02}", "take": str(take)},
-                    )
-                )
+            add_person(store, speaker_clips(speaker, seed, takes), "speaker", speaker)

@@ -5,18 +5,25 @@ The classes are clear; what is hard is who signs, with which hand, how soon, how
 Legend: N clips, F frames of all clips, V = 75 joints, C = 3 coordinates.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from datamodules.skeletons.generators import body
 from datamodules.skeletons.generators.camera import on_grid, seen
-from datamodules.skeletons.generators.people import LEFT_HANDED, PEOPLE, TAKES, numbers_of, split_of
+from datamodules.skeletons.generators.people import (
+    LEFT_HANDED,
+    PEOPLE,
+    TAKES,
+    PersonClips,
+    add_person,
+    labels_and_takes,
+    numbers_of,
+)
 from datamodules.skeletons.generators.phonology import SIGNS, minimal_pairs
 from datamodules.skeletons.generators.signing import DESIGN, VIEW, signed
 from datamodules.skeletons.generators.timing import Frames, stretches
-from datamodules.skeletons.store import Clip, new_store
+from datamodules.skeletons.store_writer import new_store
 
 VERSION = 1
 PURPOSE = 1
@@ -25,28 +32,11 @@ NOTHING_BELOW = 1.02
 """Image row under which a joint is not seen."""
 
 
-@dataclass
-class SignerClips:
-    """All clips of one signer, their frames one after the other."""
-
-    frames: Frames
-    label: np.ndarray
-    """[N]"""
-    take: np.ndarray
-    """[N]"""
-    body: np.ndarray
-    """[F, V, C] metres, body axes, before camera and noise."""
-    seen: np.ndarray
-    """[F, V, C] float32 image units, after camera and noise."""
-    visible: np.ndarray
-    """[F, V] bool"""
-
-
-def signer_clips(signer: int, seed: int = 0, takes: int = TAKES) -> SignerClips:
+def signer_clips(signer: int, seed: int = 0, takes: int = TAKES) -> PersonClips:
     """Every sign by one signer, `takes` times."""
     rng = numbers_of(seed, PURPOSE, signer)
     proportions = body.Proportions.draw(rng, DESIGN.proportions)
-    label, take = np.tile(np.arange(len(SIGNS)), takes), np.repeat(np.arange(takes), len(SIGNS))
+    label, take = labels_and_takes(len(SIGNS), takes)
     pace = rng.uniform(*DESIGN.pace) * rng.uniform(0.8, 1.2, len(label))
     frames = Frames(np.clip(np.rint(pace), *DESIGN.frames).astype(np.int64))
     joints = signed(rng, frames, label, proportions)
@@ -56,7 +46,7 @@ def signer_clips(signer: int, seed: int = 0, takes: int = TAKES) -> SignerClips:
     visible = _visible(rng, frames, image)
     noise = rng.uniform(*DESIGN.noise, len(label))[frames.clip, None, None] * np.array((1, 1, 1.5))
     image += noise * rng.standard_normal(image.shape, dtype=np.float32)
-    return SignerClips(frames, label, take, joints, on_grid(image), visible)
+    return PersonClips(frames, label, take, joints, on_grid(image), visible)
 
 
 def _visible(rng: np.random.Generator, frames: Frames, image: np.ndarray) -> np.ndarray:
@@ -83,16 +73,4 @@ def write_signs(target: Path, seed: int = 0, signers: int = PEOPLE, takes: int =
     classes = [sign.name for sign in SIGNS]
     with new_store(target, body.LAYOUT, classes, source=source, importer=f"signs {VERSION}") as store:
         for signer in range(signers):
-            clips = signer_clips(signer, seed, takes)
-            for row in range(len(clips.label)):
-                part, take = clips.frames.of(row), int(clips.take[row])
-                store.add(
-                    Clip(
-                        frames=clips.seen[part],
-                        visible=clips.visible[part],
-                        label=int(clips.label[row]),
-                        id=f"signer{signer:02}_take{take}_{classes[clips.label[row]]}",
-                        split=split_of(signer),
-                        groups={"signer": f"signer{signer:02}", "take": str(take)},
-                    )
-                )
+            add_person(store, signer_clips(signer, seed, takes), "signer", signer)

@@ -20,7 +20,7 @@ from schemas.errors import ConfigError, DataError
 from storage import fingerprint
 
 if TYPE_CHECKING:
-    from datamodules.skeletons.store import Clip
+    from datamodules.skeletons.store_writer import Clip
 
 FORMATS = {name: f"{__name__}.{name}" for name in ("nw_ucla", "wlasl100", "natops")}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.skeletons.importers import Members, Reading
-from datamodules.skeletons.store import Clip
+from datamodules.skeletons.store_writer import Clip
 from schemas.errors import DataError
 
 WHERE = "NATOPS in the UEA archive, https://www.timeseriesclassification.com/description.php?Dataset=NATOPS."

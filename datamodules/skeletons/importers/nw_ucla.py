@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.skeletons.importers import MemberReader, Members, Reading
-from datamodules.skeletons.store import Clip
+from datamodules.skeletons.store_writer import Clip
 from schemas.errors import DataError
 
 WHERE = (

@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from datamodules.skeletons.importers import MemberReader, Members, Reading
-from datamodules.skeletons.store import SPLITS, Clip
+from datamodules.skeletons.store_writer import SPLITS, Clip
 from schemas.errors import DataError
 
 WHERE = (

@@ -8,7 +8,8 @@ import pytest
 
 from datamodules.skeletons.generators import mouths
 from datamodules.skeletons.generators.faces import EXTRA, MEASURES, speaker_clips, write_faces
-from datamodules.skeletons.store import SPLITS, ClipStore
+from datamodules.skeletons.store import ClipStore
+from datamodules.skeletons.store_writer import SPLITS
 
 SPEAKERS = 6
 
@@ -84,5 +85,5 @@ def test_mouths_open_where_the_viseme_says_so():
 
 
 def test_faces_are_symmetric_before_the_camera():
-    face = speaker_clips(0, takes=1).face
+    face = speaker_clips(0, takes=1).joints
     assert np.allclose(face[:, mouths.LAYOUT.flip_index] * (-1, 1, 1), face)

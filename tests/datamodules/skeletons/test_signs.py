@@ -10,7 +10,8 @@ from datamodules.skeletons.generators import body
 from datamodules.skeletons.generators.people import LEFT_HANDED, PEOPLE, split_of
 from datamodules.skeletons.generators.phonology import PARAMETERS, SIGNS, minimal_pairs
 from datamodules.skeletons.generators.signs import VERSION, signer_clips, write_signs
-from datamodules.skeletons.store import SPLITS, Clip, ClipStore, new_store
+from datamodules.skeletons.store import ClipStore
+from datamodules.skeletons.store_writer import SPLITS, Clip, new_store
 
 SIGNERS = 6
 
@@ -108,7 +109,7 @@ def test_bones_keep_their_length_before_noise(right_handed):
     ]
     child = np.array([body.JOINT[name] for name in names])
     length = np.linalg.norm(
-        right_handed.body[:, child] - right_handed.body[:, body.LAYOUT.parent_index[child]], axis=-1
+        right_handed.joints[:, child] - right_handed.joints[:, body.LAYOUT.parent_index[child]], axis=-1
     )
     assert np.ptp(length, axis=0).max() < 1e-9
     assert length.min() > 0.01 and length.max() < 0.4
@@ -116,17 +117,17 @@ def test_bones_keep_their_length_before_noise(right_handed):
 
 def test_left_handed_signers_sign_with_the_left_hand(right_handed, left_handed):
     def travelled(clips, side):
-        place = clips.body[:, body.JOINT[f"{side}_wrist"]]
+        place = clips.joints[:, body.JOINT[f"{side}_wrist"]]
         return np.abs(np.diff(place, axis=0)).sum()
 
     assert travelled(right_handed, "right") > 2 * travelled(right_handed, "left")
     assert travelled(left_handed, "left") > 2 * travelled(left_handed, "right")
-    shoulder = left_handed.body[:, body.JOINT["left_shoulder"], 0]
+    shoulder = left_handed.joints[:, body.JOINT["left_shoulder"], 0]
     assert (shoulder > 0).all(), "the mirror image keeps the left shoulder on the left"
 
 
 def test_mirror_twice_is_the_same(right_handed):
-    assert np.array_equal(body.mirrored(body.mirrored(right_handed.body)), right_handed.body)
+    assert np.array_equal(body.mirrored(body.mirrored(right_handed.joints)), right_handed.joints)
 
 
 def test_hidden_hands_are_hidden_whole_and_hidden_joints_are_zero(store):

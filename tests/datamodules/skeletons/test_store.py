@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.skeletons.store import Clip, ClipStore, new_store
+from datamodules.skeletons.store import ClipStore
+from datamodules.skeletons.store_writer import Clip, new_store
 from schemas.errors import DataError
 from schemas.skeleton import Skeleton
 from storage import fingerprint
