@@ -60,6 +60,8 @@ def _train(config: DictConfig, run: RunFolder) -> RunResult:
     _quiet_lightning()
     L.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = build_datamodule(config)
+    with get_console().status("Opening the data; generated sets are made on first use ..."):
+        datamodule.prepare_data()
     if config.test and len(datamodule.rows["test"]) == 0:
         raise DataError("there are no test clips", where=datamodule.root, remedy="Set test=false.")
     module = build_module(config, datamodule)

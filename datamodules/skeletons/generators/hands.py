@@ -7,9 +7,8 @@ Legend: F frames, J = 21 landmarks in MediaPipe's order, G = 4 fingers, P = 21 p
 
 import numpy as np
 
-FINGERS = ("index", "middle", "ring", "pinky")
 KNUCKLES = np.array([(0.50, 0.14, 0), (0.51, 0.04, 0), (0.48, -0.06, 0), (0.43, -0.15, 0)])
-"""[G, C] where the fingers begin, in a, b, n."""
+"""[G, C] where the fingers begin (index, middle, ring, pinky), in a, b, n."""
 SEGMENTS = np.array([(0.25, 0.15, 0.11), (0.28, 0.17, 0.12), (0.26, 0.16, 0.12), (0.20, 0.12, 0.10)])
 """[G, 3] lengths of the finger bones from knuckle to tip."""
 THUMB_ROOT = np.array((0.13, 0.13, 0.03))
