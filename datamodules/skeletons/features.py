@@ -92,16 +92,21 @@ def read_at(batch: ClipBatch, position_BS: Tensor, length: Tensor) -> ClipBatch:
     rows = torch.arange(batch.size, device=before_BS.device)[:, None]
     real_BS = torch.arange(position_BS.shape[1], device=length.device) < length[:, None]
 
-    weight_before = (1 - later_BS)[..., None] * batch.visible[rows, before_BS]
-    weight_after = later_BS[..., None] * batch.visible[rows, after_BS]
-    total_BSV = weight_before + weight_after
-    visible = (total_BSV >= 0.5) & real_BS[..., None]
-    share_BSV = torch.where(total_BSV > 0, weight_after / total_BSV.clamp(min=1e-9), torch.zeros_like(total_BSV))
-    joints = torch.lerp(batch.joints[rows, before_BS], batch.joints[rows, after_BS], share_BSV[..., None])
+    def between(values_BT_: Tensor, seen_BT_: Tensor) -> tuple[Tensor, Tensor]:
+        weight_before = (1 - later_BS)[..., None] * seen_BT_[rows, before_BS]
+        weight_after = later_BS[..., None] * seen_BT_[rows, after_BS]
+        total_BS_ = weight_before + weight_after
+        share_BS_ = torch.where(total_BS_ > 0, weight_after / total_BS_.clamp(min=1e-9), torch.zeros_like(total_BS_))
+        seen_BS_ = (total_BS_ >= 0.5) & real_BS[..., None]
+        values = torch.lerp(values_BT_[rows, before_BS], values_BT_[rows, after_BS], share_BS_[..., None])
+        return values * seen_BS_[..., None], seen_BS_
+
+    joints, visible = between(batch.joints, batch.visible)
     extra = batch.extra
     if extra is not None:
-        extra = torch.lerp(extra[rows, before_BS], extra[rows, after_BS], later_BS[..., None]) * real_BS[..., None]
-    return replace(batch, joints=joints * visible[..., None], visible=visible, length=length, extra=extra)
+        # A frame in which no joint was seen has no extra channels either.
+        extra = between(extra[:, :, None], batch.visible.any(dim=2, keepdim=True))[0][:, :, 0]
+    return replace(batch, joints=joints, visible=visible, length=length, extra=extra)
 
 
 class Channels(nn.Module):

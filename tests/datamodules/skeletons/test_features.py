@@ -96,6 +96,17 @@ def test_resampling_between_a_seen_and_a_hidden_frame_takes_the_seen_one():
     assert not done.visible[0, -1]
 
 
+def test_extra_channels_of_a_lost_frame_are_not_read(make_store):
+    batch = make_store(layout="kinect20", extra=2, clips=1, classes=1).gather([0])
+    batch.extra = torch.full_like(batch.extra, 3.0)
+    batch.visible = torch.ones_like(batch.visible)
+    batch.visible[:, 1] = False
+    batch.extra[:, 1] = 0.0
+    done = Resample(4 * int(batch.length[0]))(batch)
+    assert set(done.extra.unique().tolist()) <= {0.0, 3.0}
+    assert torch.equal((done.extra == 3).all(dim=2), done.visible.any(dim=2))
+
+
 def test_none_keeps_every_clip_as_it_is(batch):
     assert Resample(None)(batch) is batch
 
