@@ -13,6 +13,22 @@ WARM_UP_STEPS, TIMED_STEPS = 5, 20
 HOUR = 3600.0
 
 
+def _shown(trainer: L.Trainer) -> dict[str, float]:
+    """The few figures that fit beside a bar."""
+    figures = {n: float(v) for n, v in trainer.callback_metrics.items() if n.endswith(("/loss", "/accuracy"))}
+    return dict(sorted(figures.items()))
+
+
+class ProgressBar(RichProgressBar):
+    """Lightning's Rich bar, epochs counted from 1, with the losses and accuracies of the last whole epoch."""
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, str]:
+        return {name: f"{value:.3f}" for name, value in _shown(trainer).items()}
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"Epoch {current_epoch + 1}/{self.trainer.max_epochs}"
+
+
 class EpochLines(L.Callback):
     """A line an epoch, for logs and pipes, where a progress bar cannot be drawn."""
 
@@ -20,15 +36,14 @@ class EpochLines(L.Callback):
         self.console = console
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        shown = {n: v for n, v in trainer.callback_metrics.items() if n.endswith(("/loss", "/accuracy"))}
-        figures = "  ".join(f"{name} {value:.3f}" for name, value in sorted(shown.items()))
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in _shown(trainer).items())
         self.console.print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {figures}", soft_wrap=True)
 
 
 def progress_bar(console: Console | None = None) -> L.Callback:
     """Rich's bar on a terminal, a line an epoch elsewhere."""
     console = console or get_console()
-    return RichProgressBar() if console.is_terminal else EpochLines(console)
+    return ProgressBar() if console.is_terminal else EpochLines(console)
 
 
 class EstimatedEnd(L.Callback):

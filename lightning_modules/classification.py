@@ -109,7 +109,7 @@ class ClipClassifier(L.LightningModule):
         metrics = self.metrics[f"{split}_split"]
         metrics.update(logits_BK, label_B)
         settings = {"on_step": False, "on_epoch": True, "batch_size": len(label_B)}
-        self.log(f"{split}/loss", cross_entropy(logits_BK, label_B), prog_bar=split == "train", **settings)
+        self.log(f"{split}/loss", cross_entropy(logits_BK, label_B), **settings)
         self.log_dict(metrics, **settings)
 
     def configure_optimizers(self) -> dict:

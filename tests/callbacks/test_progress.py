@@ -53,7 +53,9 @@ def test_over_an_hour_on_a_cpu_names_the_quickstart(capsys, monkeypatch, device,
 
 
 def test_a_bar_on_a_terminal_and_lines_elsewhere():
-    assert isinstance(progress_bar(Console(force_terminal=True)), RichProgressBar)
+    bar = progress_bar(Console(force_terminal=True))
+    assert isinstance(bar, RichProgressBar)
+    assert bar.get_metrics(Trainer(10, 7), None) == {"val/accuracy": "0.500"}
     text = io.StringIO()
     lines = progress_bar(Console(file=text))
     assert isinstance(lines, EpochLines)
