@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_UMASK = os.umask(0)
+"""What the user's own new files may not allow; temporary files are made stricter than that. Read once: it can only
+be read by setting it."""
+os.umask(_UMASK)
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a whole file or leaves what was there; raises OSError (a full disk) with nothing changed."""
@@ -18,7 +23,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~_UMASK)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -44,7 +49,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         for path in sorted(temporary.rglob("*")):
             if path.is_file():
                 _sync(path)
-        os.chmod(temporary, 0o777 & ~_umask())
+        os.chmod(temporary, 0o777 & ~_UMASK)
         _put_in_place(temporary, target)
         _sync(target.parent)
     except BaseException:
@@ -62,20 +67,17 @@ def _put_in_place(folder: Path, target: Path) -> None:
     outdated = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
     try:
         os.rename(target, outdated / "old")
-        os.rename(folder, target)
-    except BaseException:
-        if not target.exists():
+        try:
+            os.rename(folder, target)
+        except BaseException:
             os.rename(outdated / "old", target)
+            raise
+    except BaseException:
+        # Removes it only where it is empty: what could not be put back stays there, and is not lost.
+        if not any(outdated.iterdir()):
+            outdated.rmdir()
         raise
-    finally:
-        shutil.rmtree(outdated)
-
-
-def _umask() -> int:
-    """What the user's own new files may not allow; temporary files are made stricter than that."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    shutil.rmtree(outdated)
 
 
 def _sync(path: Path) -> None:

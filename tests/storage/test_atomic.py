@@ -69,22 +69,39 @@ def test_a_full_disk_leaves_the_old_folder(tmp_path, full_disk):
     assert contents(tmp_path) == {"store/a": "old"} and len(list(tmp_path.iterdir())) == 1
 
 
-def test_an_older_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
-    target = tmp_path / "store"
-    target.mkdir()
-    (target / "a").write_text("old")
+def failing_renames(monkeypatch, *failing: int) -> None:
+    """Of the renames: 1 puts the new folder in place (refused, there is an old one), 2 moves the old one away, 3 puts
+    the new one in place, 4 puts the old one back."""
     rename, calls = os.rename, []
 
-    def second_fails(source, destination):
+    def sometimes(source, destination):
         calls.append(source)
-        if len(calls) == 2:
+        if len(calls) in failing:
             raise OSError(5, "Input/output error")
         rename(source, destination)
 
-    monkeypatch.setattr(os, "rename", second_fails)
+    monkeypatch.setattr(os, "rename", sometimes)
+
+
+@pytest.mark.parametrize("failing", [(2,), (3,)])
+def test_an_older_folder_comes_back_when_the_new_one_cannot_take_its_place(failing, tmp_path, monkeypatch):
+    target = tmp_path / "store"
+    target.mkdir()
+    (target / "a").write_text("old")
+    failing_renames(monkeypatch, *failing)
     with pytest.raises(OSError, match="Input/output"), atomic.new_folder(target) as folder:
         (folder / "a").write_text("new")
     assert contents(tmp_path) == {"store/a": "old"} and len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_older_folder_that_cannot_come_back_is_not_deleted(tmp_path, monkeypatch):
+    target = tmp_path / "store"
+    target.mkdir()
+    (target / "a").write_text("old")
+    failing_renames(monkeypatch, 3, 4)
+    with pytest.raises(OSError, match="Input/output"), atomic.new_folder(target) as folder:
+        (folder / "a").write_text("new")
+    assert list(contents(tmp_path).values()) == ["old"]
 
 
 def test_checksums_name_contents(tmp_path):
