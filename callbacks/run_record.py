@@ -11,16 +11,17 @@ class RunRecord(L.Callback):
     """Writes plain facts into every checkpoint, and the state of the run to its folder at every epoch's end.
 
     Args:
-        record: config, schema and provenance as plain values, so that a checkpoint alone says what it is.
+        record: config, schema and provenance as plain values, so that a checkpoint alone says what it is; read when
+            one is written, since the device is known only once the Trainer exists.
         write_status: called with {"epoch": ..., "epochs": ...} at every epoch's end.
     """
 
     def __init__(self, record: Mapping, write_status: Callable[[dict], None]):
-        self.record, self.write_status = dict(record), write_status
+        self.record, self.write_status = record, write_status
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
         history = next((c.rows for c in trainer.callbacks if isinstance(c, EpochHistory)), [])
-        checkpoint["assay"] = self.record | {"history": history}
+        checkpoint["assay"] = {**self.record, "history": history}
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero:

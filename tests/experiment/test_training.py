@@ -119,6 +119,8 @@ def test_a_checkpoint_alone_says_what_it_is_and_rebuilds_its_net(tmp_path, data_
     checkpoint = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
     record = checkpoint["assay"]
     assert record["history"][0]["epoch"] == 1
+    provenance = json.loads((tmp_path / "provenance.json").read_text())
+    assert record["provenance"] == provenance and provenance["device"] in ("cpu", "cuda:0", "mps:0")
     net = build_net(OmegaConf.create(record["config"]), ClipSchema.from_dict(record["schema"]))
     net.load_state_dict({name.removeprefix("net."): value for name, value in checkpoint["state_dict"].items()})
 
