@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -122,7 +123,7 @@ class StoreWriter:
         if not self._ids:
             raise DataError("there is no clip to store", where=self.name, remedy="Check the source folder or file.")
         if len(set(self._ids)) != len(self._ids):
-            twice = next(i for i in sorted(self._ids) if self._ids.count(i) > 1)
+            twice = Counter(self._ids).most_common(1)[0][0]
             raise DataError(
                 "two clips have this id", where=f"{self.name}, clip {twice!r}", remedy="Ids must be unique."
             )
