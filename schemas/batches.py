@@ -1,6 +1,8 @@
 """Batches and step outputs: plain dataclasses of tensors.
 
-Legend: B clips, T frames (the longest clip's), V joints, C channels, E extra channels, K classes.
+Legend of clips: B clips, T frames (the longest clip's), V joints, C channels, E extra channels, K classes.
+Legend of events: B windows, T input events (the longest window's), C cut-offs (1, or T), R source rows (every group of
+every stream), L events a row, F fields, D dynamic fields.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -40,8 +42,7 @@ class ClipBatch:
         return torch.arange(self.joints.shape[1], device=self.length.device) < self.length[:, None]
 
     def pin_memory(self) -> "ClipBatch":
-        present = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
-        return replace(self, **{name: value.pin_memory() for name, value in present.items()})
+        return _pinned(self)
 
 
 @dataclass
@@ -54,3 +55,60 @@ class ClipOutput:
     """[B] int64."""
     clip_id: Tensor
     """[B] int64, the clip's row in its store."""
+
+
+@dataclass
+class EventBatch:
+    """Windows of sequences, and the past events of other sequences that each may read.
+
+    Event t + 1 is predicted from `target[:, : t + 1]` and the sources of its cut-off: number 0 where C = 1, else t.
+    """
+
+    source: Tensor
+    """[B, C, R, L, F] int32, past events, the newest last; PAD before the first."""
+    source_age: Tensor
+    """[B, C, R, L] float, log(1 + seconds) from the past event to the cut-off event; 0 at padding."""
+    source_length: Tensor
+    """[B, C, R] int64, past events in the row, 0 to L: the last that many are real."""
+    stream: Tensor
+    """[R] int64, the stream of each row; rows of one stream lie together."""
+    target: Tensor
+    """[B, T + 1, F] int64, the window's events, PAD after the last; inputs are [:, :-1], targets are [:, 1:]."""
+    target_gap: Tensor
+    """[B, T + 1] float, log(1 + seconds) since the sequence's previous event; 0 at its first and at padding."""
+    target_length: Tensor
+    """[B] int64, real events in the window, at least 2 and up to T + 1."""
+    scored: Tensor
+    """[B, T] bool, whether target[:, t + 1] counts."""
+    sequence_id: Tensor
+    """[B] int64, the sequence's number in its table."""
+
+    @property
+    def size(self) -> int:
+        return len(self.target)
+
+    def pin_memory(self) -> "EventBatch":
+        return _pinned(self)
+
+
+@dataclass
+class EventOutput:
+    """What every validation and test step returns, and all that callbacks read of it. Zero where not scored."""
+
+    nll: Tensor
+    """[B, T, D] float32, nats; with chained heads given the event's earlier fields."""
+    hit: Tensor
+    """[B, T, D] bool, whether the likeliest value is the target; never for a target that is UNK."""
+    top5: Tensor
+    """[B, T, D] bool, whether the target is among the five likeliest values; never for UNK."""
+    confidence: Tensor
+    """[B, T, D] float32, the likeliest value's probability."""
+    scored: Tensor
+    """[B, T] bool."""
+    sequence_id: Tensor
+    """[B] int64."""
+
+
+def _pinned(batch):
+    present = {f.name: value for f in fields(batch) if (value := getattr(batch, f.name)) is not None}
+    return replace(batch, **{name: value.pin_memory() for name, value in present.items()})

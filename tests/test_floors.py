@@ -17,7 +17,14 @@ MAY_IMPORT = {
     "reports": {"schemas", "storage", "models", "callbacks"},
     "experiment": OWN,
 }
-WITHOUT_TORCH = ("schemas/skeleton.py", "schemas/errors.py", "schemas/clips.py", "experiment/config.py", "train.py")
+WITHOUT_TORCH = (
+    "schemas/skeleton.py",
+    "schemas/errors.py",
+    "schemas/clips.py",
+    "schemas/events.py",
+    "experiment/config.py",
+    "train.py",
+)
 SOURCES = sorted(path for floor in MAY_IMPORT for path in (ROOT / floor).rglob("*.py"))
 
 

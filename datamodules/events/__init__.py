@@ -1,0 +1,1 @@
+"""Event sequences: tables, windows, data sets and their DataModule."""

@@ -1,0 +1,1 @@
+"""The multi-stream event predictor."""
