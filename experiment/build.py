@@ -1,5 +1,6 @@
 """Data -> schema -> net -> LightningModule -> Trainer, all from the resolved config."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import lightning as L
@@ -9,8 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import nn
 
-from datamodules.skeletons.datamodule import SkeletonDataModule
-from lightning_modules.classification import ClipClassifier
+from lightning_modules.schedules import Schedule
 from schemas.errors import ConfigError, ExperimentError
 
 
@@ -46,36 +46,22 @@ def build(node: DictConfig, where: str, *arguments, **keywords) -> object:
         raise ConfigError(" ".join(str(error).split()), where=where) from error
 
 
-def build_datamodule(config: DictConfig) -> SkeletonDataModule:
+def build_datamodule(config: DictConfig) -> L.LightningDataModule:
     """The DataModule, opened: its schema is what the model is built from."""
     settings = {key: value for key, value in config.datamodule.items() if key != "task"}
     return build(settings, "datamodule")
 
 
-def build_net(config: DictConfig, schema) -> nn.Module:
+def build_net(config: DictConfig, schema: object) -> nn.Module:
     """The net that the config describes, for data of this schema."""
     return build(config.model.net, "model", schema)
 
 
-def build_module(config: DictConfig, datamodule: SkeletonDataModule) -> ClipClassifier:
-    """The LightningModule around the net."""
-    schema, loss = datamodule.schema, config.model.loss
-    weights = None
-    if loss.class_weights == "balanced":
-        counts = torch.from_numpy(datamodule.class_counts).float()
-        weights = counts.sum() / (len(counts) * counts.clamp(min=1))
+def build_optimisation(config: DictConfig) -> tuple[Callable, Schedule]:
+    """From parameters to an optimizer, and the schedule of its rate."""
     optimizer, schedule = build(config.optimizer, "optimizer"), build(config.scheduler, "scheduler")
     _try_out(optimizer, schedule)
-    return ClipClassifier(
-        net=build_net(config, schema),
-        num_classes=schema.num_classes,
-        train_transform=datamodule.train_transform(),
-        eval_transform=datamodule.eval_transform(),
-        optimizer=optimizer,
-        schedule=schedule,
-        label_smoothing=loss.label_smoothing,
-        class_weights=weights,
-    )
+    return optimizer, schedule
 
 
 def _try_out(optimizer, schedule) -> None:

@@ -76,7 +76,13 @@ RULES: dict[str, Number | Choice | Text] = {
     "model.loss.label_smoothing": SHARE,
     "model.loss.class_weights": Choice("none", "balanced"),
     "model.temporal_dropout": Number(low=0, high=0.99),
-    "model.monitor": Choice("val/accuracy", "val/loss", "val/macro_f1", "val/top5"),
+    "model.monitor": Choice("val/accuracy", "val/loss", "val/macro_f1", "val/top5", "val/joint_nll"),
+    "model.d_model": SIZE,
+    "model.num_heads": SIZE,
+    "model.encoder_layers": SIZE,
+    "model.decoder_layers": SIZE,
+    "model.memory": Choice("last", "full"),
+    "model.heads": Choice("independent", "chained"),
     "optimizer.lr": Number(low=0, open=True),
     "optimizer.weight_decay": Number(low=0),
     "scheduler.interval": Choice("epoch", "step"),
@@ -89,6 +95,11 @@ RULES: dict[str, Number | Choice | Text] = {
     "datamodule.root": Text(),
     "datamodule.batch_size": SIZE,
     "datamodule.num_workers": Number(whole=True, low=0),
+    "datamodule.src_seq_len": SIZE,
+    "datamodule.tgt_seq_len": Number(whole=True, low=2),
+    "datamodule.id_category_size": Number(whole=True, low=3),
+    "datamodule.min_sequences": SIZE,
+    "datamodule.context_at": Choice("window", "event"),
     "datamodule.sampler": Choice("shuffle", "balanced"),
     "datamodule.split.validation_share": SHARE,
     "datamodule.augment.mixup": Number(low=0),
@@ -111,7 +122,7 @@ def register_resolvers() -> None:
 
 def direction(metric: str) -> str:
     """Whether less or more of a metric is better."""
-    return "min" if metric.endswith("loss") else "max"
+    return "min" if metric.endswith(("loss", "nll")) else "max"
 
 
 def compose_config(overrides: list[str], name: str = "train") -> DictConfig:

@@ -6,32 +6,44 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-SHOWN = {"accuracy": "accuracy", "macro_f1": "macro-F1", "top5": "top-5 accuracy", "loss": "cross-entropy (nats)"}
-
 
 @dataclass(frozen=True)
 class Part:
-    """Accuracy on some of the test clips."""
+    """Accuracy on some of the test split."""
 
     accuracy: float
-    clips: int
+    members: int
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What the test split says of the best epoch's weights."""
+
+    __test__ = False  # not a pytest class
+
+    metrics: dict[str, float]
+    interval: tuple[float, float]
+    """95 % bootstrap interval of the task's headline metric."""
+    tested: tuple[int, int]
+    """How many were tested, of how many there are."""
+    parts: dict[str, Part] = field(default_factory=dict)
+    """Parts of the split that deserve a figure of their own."""
+    by_field: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Field -> figure -> value, where an item has several fields."""
 
 
 @dataclass
 class RunResult:
     """Metrics by split and name, at the best and the last epoch; epochs count from 1."""
 
+    data: str
+    """The data set's name."""
     monitor: str
     best: dict[str, float]
     """The history's row of the epoch whose weights best.ckpt holds; the last one's where there is no such file."""
     last: dict[str, float]
-    test: dict[str, float] | None = None
-    """Of the best epoch's weights; None where the test split stayed closed."""
-    test_interval: tuple[float, float] | None = None
-    """95 % bootstrap interval of the test accuracy over clips."""
-    test_clips: tuple[int, int] | None = None
-    """How many were tested, of how many there are."""
-    test_parts: dict[str, Part] = field(default_factory=dict)
+    test: TestResult | None = None
+    """None where the test split stayed closed."""
 
     @property
     def best_epoch(self) -> int | None:
@@ -56,25 +68,59 @@ def bootstrap_interval(correct: np.ndarray, seed: int = 0, draws: int = 10_000) 
     return float(low), float(high)
 
 
-def final_table(result: RunResult, title: str) -> Table:
-    """Best and last epoch beside each other, and the test split where it was opened."""
+def grouped_interval(values: np.ndarray, group: np.ndarray, seed: int = 0, draws: int = 2_000) -> tuple[float, float]:
+    """The 95 % percentile interval of the mean of [n] values, whole groups drawn with replacement.
+
+    Events of one sequence resemble one another; an interval that drew single events would be too narrow.
+    """
+    _, number = np.unique(group, return_inverse=True)
+    count, total = np.bincount(number), np.bincount(number, values)
+    rng, means = np.random.default_rng(seed), np.empty(draws)
+    for draw in range(draws):
+        chosen = rng.integers(0, len(count), len(count))
+        means[draw] = total[chosen].sum() / count[chosen].sum()
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def final_table(result: RunResult, title: str, shown: dict[str, str], unit: str, drawn: str) -> Table:
+    """Best and last epoch beside each other, and the test split where it was opened.
+
+    Args:
+        shown: metric -> what a person calls it.
+        unit: what was tested: clips, events.
+        drawn: what the interval's bootstrap draws.
+    """
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     table.add_column("split (epoch)", no_wrap=True)
     table.add_column(f"val, best ({result.best_epoch})", justify="right", no_wrap=True)
     table.add_column(f"val, last ({result.last.get('epoch')})", justify="right", no_wrap=True)
-    if result.test is not None:
+    test = result.test
+    if test is not None:
         table.add_column(f"test ({result.best_epoch})", justify="right", no_wrap=True)
-    for name, label in SHOWN.items():
+    for number, (name, label) in enumerate(shown.items()):
         cells = [_figure(result.best.get(f"val/{name}")), _figure(result.last.get(f"val/{name}"))]
-        if result.test is not None:
-            cells.append(_figure(result.test.get(f"test/{name}")))
+        if test is not None:
+            cells.append(_figure(test.metrics.get(f"test/{name}")))
         table.add_row(label, *cells)
-    if result.test is not None:
-        table.add_row("95 % interval over clips", "", "", "{:.3f} - {:.3f}".format(*result.test_interval))
-        tested, there = result.test_clips
-        table.add_row("clips", "", "", f"{tested:,}" if tested == there else f"{tested:,} of {there:,}")
-    for name, part in result.test_parts.items():
-        table.add_row(f"{name.replace('_', ', ')} ({part.clips})", "", "", _figure(part.accuracy))
+        if test is not None and number == 0:
+            table.add_row(f"  95 % interval over {drawn}", "", "", "{:.3f} - {:.3f}".format(*test.interval))
+    if test is not None:
+        tested, there = test.tested
+        table.add_row(unit, "", "", f"{tested:,}" if tested == there else f"{tested:,} of {there:,}")
+        for name, part in test.parts.items():
+            table.add_row(f"{name.replace('_', ', ')} ({part.members})", "", "", _figure(part.accuracy))
+    return table
+
+
+def field_table(by_field: dict[str, dict[str, float]], title: str) -> Table:
+    """A row a field with the figures of the test split; the columns are those of the first field."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table.add_column("field", no_wrap=True)
+    for name in next(iter(by_field.values())):
+        table.add_column(name, justify="right")
+    for name, figures in by_field.items():
+        table.add_row(name, *(_figure(value) for value in figures.values()))
     return table
 
 

@@ -77,6 +77,10 @@ class SkeletonDataModule(L.LightningDataModule):
         self.augment, self.seed = augment, seed
         self.batch_size, self.num_workers = batch_size, min(num_workers, os.cpu_count() or 1)
 
+    @property
+    def name(self) -> str:
+        return self.store.name
+
     def prepare_data(self) -> None:
         """Generates the store of an embedded data set where it is not there yet."""
         if self.root.exists():

@@ -14,10 +14,16 @@ OPTIONS = sorted(
 )
 
 
+EVENTS = ("flights", "timesheets", "bpic2013", "helpdesk", "events")
+NEEDS = {
+    "datamodule=clips": ["datamodule.root=data/processed/mine"],
+    "datamodule/split=chronological": ["datamodule.split.val_from=2020-01-01", "datamodule.split.test_from=2020-02-01"],
+} | {f"datamodule={name}": ["model=event_predictor"] for name in EVENTS}
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes(option):
-    own = ["datamodule.root=data/processed/mine"] if option == "datamodule=clips" else []
-    config = compose_config([option, *own])
+    config = compose_config([*NEEDS.get(option, []), option])
     assert config.model.task == config.datamodule.task
     OmegaConf.to_yaml(config, resolve=True)
 

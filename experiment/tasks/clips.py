@@ -1,0 +1,97 @@
+"""Classifying skeleton clips."""
+
+import lightning as L
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from callbacks.predictions import KeepPredictions
+from datamodules.skeletons.datamodule import SkeletonDataModule
+from experiment.build import build_net, build_optimisation
+from experiment.results import Part, TestResult, bootstrap_interval
+from lightning_modules.classification import ClipClassifier
+from schemas.batches import ClipOutput
+from storage import fingerprint
+
+
+class ClipTask:
+    """See `experiment.tasks.task.Task`."""
+
+    unit = drawn = "clips"
+
+    def shown(self, config: DictConfig) -> dict[str, str]:
+        return {
+            "accuracy": "accuracy",
+            "macro_f1": "macro-F1",
+            "top5": "top-5 accuracy",
+            "loss": "cross-entropy (nats)",
+        }
+
+    def count(self, datamodule: SkeletonDataModule, split: str) -> int:
+        return len(datamodule.rows[split])
+
+    def facts(self, datamodule: SkeletonDataModule) -> dict:
+        rows = {split: rows.tolist() for split, rows in datamodule.rows.items()}
+        return {
+            "data_fingerprint": datamodule.store.fingerprint,
+            "split_fingerprint": fingerprint.of_json([datamodule.store.fingerprint, rows]),
+            "clips": {split: len(members) for split, members in rows.items()},
+        }
+
+    def describe(self, datamodule: SkeletonDataModule) -> str:
+        schema, counts = datamodule.schema, [self.count(datamodule, split) for split in ("train", "val", "test")]
+        return (
+            f"[bold]{datamodule.name}[/]: {counts[0]:,} / {counts[1]:,} / {counts[2]:,} clips "
+            f"(train / val / test), {schema.num_classes} classes, {schema.skeleton.num_joints} joints "
+            f"({schema.skeleton.name}), {schema.channels} channels"
+        )
+
+    def build_module(self, config: DictConfig, datamodule: SkeletonDataModule) -> ClipClassifier:
+        schema, loss = datamodule.schema, config.model.loss
+        weights = None
+        if loss.class_weights == "balanced":
+            counts = torch.from_numpy(datamodule.class_counts).float()
+            weights = counts.sum() / (len(counts) * counts.clamp(min=1))
+        optimizer, schedule = build_optimisation(config)
+        return ClipClassifier(
+            net=build_net(config, schema),
+            num_classes=schema.num_classes,
+            train_transform=datamodule.train_transform(),
+            eval_transform=datamodule.eval_transform(),
+            optimizer=optimizer,
+            schedule=schedule,
+            label_smoothing=loss.label_smoothing,
+            class_weights=weights,
+        )
+
+    def keeper(self) -> L.Callback:
+        return KeepPredictions()
+
+    def conclude(self, datamodule: SkeletonDataModule, keeper: KeepPredictions, metrics: dict) -> TestResult:
+        output = keeper.test
+        correct = (output.logits.argmax(dim=1) == output.label).numpy()
+        return TestResult(
+            metrics=metrics,
+            interval=bootstrap_interval(correct),
+            tested=(len(correct), self.count(datamodule, "test")),
+            parts=_parts(datamodule, output, correct),
+        )
+
+
+def _parts(datamodule: SkeletonDataModule, output: ClipOutput, correct: np.ndarray) -> dict[str, Part]:
+    """Parts of the test clips that deserve a figure of their own.
+
+    `twins_<parameter>`: classes that have a twin which differs in that parameter only (minimal pairs), where the data
+    name such. `unseen`: clips that do not stand, byte for byte, in train as well, where some do.
+    """
+    store, members = datamodule.store, {}
+    twins: dict[str, set[int]] = {}
+    for first, second, parameter in store.header["source"].get("minimal_pairs", []):
+        twins.setdefault(parameter, set()).update((first, second))
+    for parameter, classes in twins.items():
+        members[f"twins_{parameter}"] = np.isin(output.label.numpy(), list(classes))
+    known = set(store.digests(datamodule.rows["train"]))
+    unseen = np.array([digest not in known for digest in store.digests(output.clip_id.tolist())])
+    if not unseen.all():
+        members["unseen"] = unseen
+    return {name: Part(float(correct[m].mean()), int(m.sum())) for name, m in members.items() if m.any()}

@@ -1,0 +1,81 @@
+"""Predicting the next event of a sequence."""
+
+import lightning as L
+from omegaconf import DictConfig
+
+from callbacks.predictions import KeepEventScores
+from datamodules.events.datamodule import EventDataModule
+from experiment.build import build_net, build_optimisation
+from experiment.results import TestResult, grouped_interval
+from lightning_modules.event_prediction import EventPrediction
+from storage import fingerprint
+
+FIGURES = {"ce": "cross-entropy", "accuracy": "accuracy", "top5": "top-5", "calibration_error": "calibration error"}
+
+
+class EventTask:
+    """See `experiment.tasks.task.Task`."""
+
+    unit, drawn = "events", "sequences"
+
+    def shown(self, config: DictConfig) -> dict[str, str]:
+        chained = config.model.heads == "chained"
+        given = ", given the earlier fields" if chained else ""
+        return {
+            "loss": "joint NLL / fields (nats)" if chained else "mean cross-entropy (nats)",
+            "joint_nll": "joint NLL an event (nats)",
+            "accuracy": f"mean accuracy{given}",
+            "top5": f"mean top-5 accuracy{given}",
+            "calibration_error": f"mean calibration error{given}",
+        }
+
+    def count(self, datamodule: EventDataModule, split: str) -> int:
+        return len(datamodule.table.targets(split))
+
+    def facts(self, datamodule: EventDataModule) -> dict:
+        table = datamodule.table
+        return {
+            "data_fingerprint": table.fingerprint,
+            "split_fingerprint": fingerprint.of_json([table.fingerprint, table.split.tobytes().hex()]),
+            "events": {split: self.count(datamodule, split) for split in ("train", "val", "test")},
+            "notes": list(table.notes),
+        }
+
+    def describe(self, datamodule: EventDataModule) -> str:
+        table, schema = datamodule.table, datamodule.schema
+        counts = [self.count(datamodule, split) for split in ("train", "val", "test")]
+        streams = ", ".join(stream.name for stream in schema.streams) or "none"
+        notes = "".join(f"\n  {note}" for note in table.notes)
+        return (
+            f"[bold]{datamodule.name}[/]: {counts[0]:,} / {counts[1]:,} / {counts[2]:,} events to predict "
+            f"(train / val / test), {len(table.starts) - 1:,} sequences, {len(schema.dynamic)} of {len(schema.fields)} "
+            f"fields predicted, streams: {streams}{notes}"
+        )
+
+    def build_module(self, config: DictConfig, datamodule: EventDataModule) -> EventPrediction:
+        optimizer, schedule = build_optimisation(config)
+        schema = datamodule.schema
+        return EventPrediction(
+            net=build_net(config, schema),
+            field_names=schema.dynamic_names,
+            chained=config.model.heads == "chained",
+            loss_weights=config.model.loss.weights,
+            optimizer=optimizer,
+            schedule=schedule,
+        )
+
+    def keeper(self) -> L.Callback:
+        return KeepEventScores()
+
+    def conclude(self, datamodule: EventDataModule, keeper: KeepEventScores, metrics: dict) -> TestResult:
+        given = next((name.split("/")[1][2:] for name in metrics if name.startswith("test/ce")), "")
+        by_field = {
+            name: {label: metrics[f"test/{figure}{given}/{name}"] for figure, label in FIGURES.items()}
+            for name in datamodule.schema.dynamic_names
+        }
+        return TestResult(
+            metrics=metrics,
+            interval=grouped_interval(keeper.nll.mean(dim=1).numpy(), keeper.sequence_id.numpy()),
+            tested=(len(keeper.nll), self.count(datamodule, "test")),
+            by_field=by_field,
+        )
