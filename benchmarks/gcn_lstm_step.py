@@ -10,7 +10,6 @@ Legend: B clips, T frames, V joints, C channels, D channels of a layer, E edges,
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from idle import Others, refuse_if_busy
 from torch import Tensor, nn
 from torch_geometric.nn import GCNConv
 
@@ -32,8 +32,6 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 
 B, T, K, THREADS = 16, 32, 100, 2
 SCHEMA = ClipSchema(load_layout("face62"), tuple(f"word {k}" for k in range(K)), channels=31)
-OTHERS_AT_MOST = 0.10
-"""Cores that all other processes together may use, else times would tell of them and not of us."""
 
 
 class PerFrameLoop(nn.Module):
@@ -108,35 +106,6 @@ def build(side: str) -> Step:
         config = compose(overrides=["+model=gcn_lstm", "model.unused_norm=true"])
     ours = instantiate(config.model.net)(SCHEMA)
     return Step(ours if side == "ours" else PerFrameLoop(ours, config.model.dropout))
-
-
-def busy_seconds() -> float:
-    """CPU seconds that all processes have used since the machine started."""
-    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
-class Others:
-    """The cores that other processes use on average, between construction and `cores()`."""
-
-    def __init__(self):
-        self.before = time.monotonic(), busy_seconds(), time.process_time()
-
-    def cores(self) -> float:
-        wall, busy, own = (
-            now - then
-            for now, then in zip((time.monotonic(), busy_seconds(), time.process_time()), self.before, strict=True)
-        )
-        return max(0.0, busy - own) / wall
-
-
-def refuse_if_busy(others: Others, allow: bool):
-    if (cores := others.cores()) <= OTHERS_AT_MOST:
-        return
-    if not allow:
-        print(f"refused: other processes use {cores:.2f} cores; time on an idle machine, or add --allow-busy")
-        sys.exit(2)
-    print(f"NOT A MEASUREMENT: other processes use {cores:.2f} cores (--allow-busy)")
 
 
 def resident_bytes(key: str) -> int:

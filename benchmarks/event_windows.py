@@ -1,0 +1,56 @@
+"""How fast windows of events are built on one core, with sources that end at the window and at every event.
+
+    python benchmarks/event_windows.py [--src-seq-len 20] [--tgt-seq-len 64] [--allow-busy]
+
+Flights, five streams, B 32. Counted are target events a second of the training loader, without workers. A busy machine
+is refused with exit code 2.
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+from idle import Others, refuse_if_busy
+
+from experiment.build import build_datamodule
+from experiment.config import compose_config
+
+
+def rate(loader, batches: int) -> float:
+    """Target events a second over some batches."""
+    events, start = 0, time.perf_counter()
+    for number, batch in enumerate(loader):
+        events += int(batch.scored.sum())
+        if number + 1 == batches:
+            break
+    return events / (time.perf_counter() - start)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--src-seq-len", type=int, default=20)
+    parser.add_argument("--tgt-seq-len", type=int, default=64)
+    parser.add_argument("--allow-busy", action="store_true", help="run on a busy machine and say so in the output")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    others = Others()
+    time.sleep(1)
+    refuse_if_busy(others, args.allow_busy)
+    lengths = [f"datamodule.src_seq_len={args.src_seq_len}", f"datamodule.tgt_seq_len={args.tgt_seq_len}"]
+    loaders = {}
+    for context_at in ("window", "event"):
+        words = ["model=event_predictor", "datamodule=flights", f"datamodule.context_at={context_at}", *lengths]
+        loaders[context_at] = build_datamodule(compose_config(words)).train_dataloader()
+    rates = {context_at: [] for context_at in loaders}
+    for _ in range(5):
+        for context_at, loader in loaders.items():
+            rates[context_at].append(rate(loader, 60 if context_at == "window" else 6))
+    refuse_if_busy(others, args.allow_busy)
+    print(f"flights, 5 streams, L {args.src_seq_len}, T {args.tgt_seq_len}, B 32, one core: target events a second")
+    for context_at, found in rates.items():
+        print(f"  {context_at:8}{statistics.median(found):12,.0f}  (median of {len(found)})")
+
+
+if __name__ == "__main__":
+    main()
