@@ -202,8 +202,13 @@ def _readable(error: Exception, overrides: list[str]) -> ConfigError:
     if (found := re.search(r"Could not override '([^']+)'. (No match in the defaults list)?", text)) is not None:
         key, is_group = found[1], found[2] is not None
         groups = sorted(str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir())
-        what = "there is no such group" if is_group else "there is no such key"
-        return ConfigError(what, where=key, remedy=_suggest(key, groups).strip() if is_group else _similar_key(key))
+        if is_group:
+            return ConfigError("there is no such group", where=key, remedy=_suggest(key, groups).strip())
+        known = _known_keys(overrides)
+        if key in known:
+            return ConfigError("it has no such entry yet", where=key, remedy=f"Add one with a plus: +{key}.NAME=VALUE.")
+        remedy = _suggest(key, known).strip() or f"`+{key}=...` adds a key that a component of your own needs."
+        return ConfigError("there is no such key", where=key, remedy=remedy)
     typed = next((o for o in overrides if _unparsable(o)), None)
     return ConfigError(f"cannot be read ({text})", where=typed or "config", remedy="Quote it, or see Hydra's grammar.")
 
@@ -216,10 +221,14 @@ def _unparsable(override: str) -> bool:
     return False
 
 
-def _similar_key(key: str) -> str:
+def _known_keys(overrides: list[str]) -> list[str]:
+    """The keys of the config that the choices of groups alone would make."""
+    choices = [word for word in overrides if re.match(r"[a-z_/]+=", word)]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        known = _keys(compose("train"))
-    return _suggest(key, known).strip() or f"`+{key}=...` adds a key that a component of your own needs."
+        try:
+            return _keys(compose("train", choices))
+        except HydraException:
+            return _keys(compose("train"))
 
 
 def _keys(node: DictConfig, prefix: str = "") -> list[str]:

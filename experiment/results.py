@@ -30,6 +30,8 @@ class TestResult:
     """Parts of the split that deserve a figure of their own."""
     by_field: dict[str, dict[str, float]] = field(default_factory=dict)
     """Field -> figure -> value, where an item has several fields."""
+    baselines: dict[str, float] = field(default_factory=dict)
+    """What counting alone reaches on the same targets, as the headline metric."""
 
 
 @dataclass
@@ -105,6 +107,8 @@ def final_table(result: RunResult, title: str, shown: dict[str, str], unit: str,
         table.add_row(label, *cells)
         if test is not None and number == 0:
             table.add_row(f"  95 % interval over {drawn}", "", "", "{:.3f} - {:.3f}".format(*test.interval))
+            for baseline, value in test.baselines.items():
+                table.add_row(f"  {baseline}", "", "", _figure(value))
     if test is not None:
         tested, there = test.tested
         table.add_row(unit, "", "", f"{tested:,}" if tested == there else f"{tested:,} of {there:,}")

@@ -77,7 +77,7 @@ def _train(config: DictConfig, run: RunFolder) -> RunResult:
         if config.test:
             trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
             metrics = {n: float(value) for n, value in trainer.callback_metrics.items() if n.startswith("test/")}
-            result.test = task.conclude(datamodule, keeper, metrics)
+            result.test = task.conclude(datamodule, module, keeper, metrics)
         return result
     except SystemExit:
         # Lightning's way of ending on Ctrl-C.

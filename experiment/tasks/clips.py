@@ -67,7 +67,9 @@ class ClipTask:
     def keeper(self) -> L.Callback:
         return KeepPredictions()
 
-    def conclude(self, datamodule: SkeletonDataModule, keeper: KeepPredictions, metrics: dict) -> TestResult:
+    def conclude(
+        self, datamodule: SkeletonDataModule, module: ClipClassifier, keeper: KeepPredictions, metrics: dict
+    ) -> TestResult:
         output = keeper.test
         correct = (output.logits.argmax(dim=1) == output.label).numpy()
         return TestResult(

@@ -5,11 +5,13 @@ from omegaconf import DictConfig
 
 from callbacks.predictions import KeepEventScores
 from datamodules.events.datamodule import EventDataModule
+from experiment.baselines import count_baselines
 from experiment.build import build_net, build_optimisation
 from experiment.results import TestResult, grouped_interval
 from lightning_modules.event_prediction import EventPrediction
 from storage import fingerprint
 
+SHOWN_BASELINES = ("unigram", "best count model", "chained count model")
 FIGURES = {"ce": "cross-entropy", "accuracy": "accuracy", "top5": "top-5", "calibration_error": "calibration error"}
 
 
@@ -67,15 +69,26 @@ class EventTask:
     def keeper(self) -> L.Callback:
         return KeepEventScores()
 
-    def conclude(self, datamodule: EventDataModule, keeper: KeepEventScores, metrics: dict) -> TestResult:
-        given = next((name.split("/")[1][2:] for name in metrics if name.startswith("test/ce")), "")
-        by_field = {
-            name: {label: metrics[f"test/{figure}{given}/{name}"] for figure, label in FIGURES.items()}
-            for name in datamodule.schema.dynamic_names
-        }
+    def conclude(
+        self, datamodule: EventDataModule, module: EventPrediction, keeper: KeepEventScores, metrics: dict
+    ) -> TestResult:
+        schema, table = datamodule.schema, datamodule.table
+        chained = module.metrics["test"].chained
+        given = "_given_earlier" if chained else ""
+        order = [schema.dynamic_names[place] for place in module.net.heads.order] if chained else None
+        baselines = count_baselines(table, "test", order)
+        floors = table.facts.get("floors", {})
+        by_field = {}
+        for place, name in enumerate(schema.dynamic_names):
+            row = {label: metrics[f"test/{figure}{given}/{name}"] for figure, label in FIGURES.items()}
+            row |= {label: float(nll_D[place]) for label, nll_D in baselines.items() if label in SHOWN_BASELINES}
+            if name in floors:
+                row["floor"] = floors[name]["chained" if chained else "independent"]
+            by_field[name] = row
         return TestResult(
             metrics=metrics,
             interval=grouped_interval(keeper.nll.mean(dim=1).numpy(), keeper.sequence_id.numpy()),
             tested=(len(keeper.nll), self.count(datamodule, "test")),
             by_field=by_field,
+            baselines={label: float(nll_D.mean()) for label, nll_D in baselines.items()},
         )

@@ -34,7 +34,9 @@ class Task(Protocol):
     def keeper(self) -> L.Callback:
         """The callback that keeps a test epoch's outputs for `conclude`."""
 
-    def conclude(self, datamodule: L.LightningDataModule, keeper: L.Callback, metrics: dict[str, float]) -> TestResult:
+    def conclude(
+        self, datamodule: L.LightningDataModule, module: L.LightningModule, keeper: L.Callback, metrics: dict
+    ) -> TestResult:
         """The test split's figures."""
 
 

@@ -19,11 +19,12 @@ NEEDS = {
     "datamodule=clips": ["datamodule.root=data/processed/mine"],
     "datamodule/split=chronological": ["datamodule.split.val_from=2020-01-01", "datamodule.split.test_from=2020-02-01"],
 } | {f"datamodule={name}": ["model=event_predictor"] for name in EVENTS}
+NEEDS["datamodule=events"] += ["datamodule.source.path=x.csv", "datamodule.sequence=case", "datamodule.fields={a:{}}"]
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes(option):
-    config = compose_config([*NEEDS.get(option, []), option])
+    config = compose_config([option, *NEEDS.get(option, [])])
     assert config.model.task == config.datamodule.task
     OmegaConf.to_yaml(config, resolve=True)
 
@@ -58,13 +59,17 @@ BAD = {
     "seed=5000000000": "seed: 5000000000 is not a whole number from 0 up to 4294967295",
     "datamodule.root=???": "datamodule.root",
     "datamodule=clips": "datamodule.root: has no value",
+    "model=event_predictor model.memry=full": "Did you mean model.memory?",
+    "model=event_predictor model.memory=some": "model.memory: 'some' is not one of last, full",
+    "model=event_predictor model.impossible={gap_bin:[START]}": "Add one with a plus: +model.impossible.NAME=VALUE",
+    "model=event_predictor datamodule=signs": "model 'event_predictor' is for events, these data are clips",
 }
 
 
 @pytest.mark.parametrize("override", BAD)
 def test_what_cannot_be_used_is_one_line_that_says_why(override):
     with pytest.raises(ConfigError) as raised:
-        compose_config([override])
+        compose_config(override.split())
     assert BAD[override] in str(raised.value)
     assert "\n" not in str(raised.value)
 
