@@ -1,11 +1,21 @@
-"""Which clips train, validate and test."""
+"""Which clips and which events train, validate and test.
 
+Event splits read a frame of the sorted events: their own `columns`, `sequence` (text) and `time` (UTC); they give
+[N] int8, 0 train, 1 val, 2 test.
+"""
+
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from schemas.errors import DataError
+from datamodules.events.parts import place
+from schemas.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Splittable(Protocol):
@@ -66,3 +76,91 @@ class OfficialSplit:
                 break
             chosen |= group == member
         return chosen
+
+
+@dataclass(frozen=True)
+class ColumnSplit:
+    """The split that the source itself gives, in a column of it."""
+
+    column: str
+    names: Mapping[str, str] | None = None
+    """What the column says for `train`, `val` and `test`; None: these words."""
+
+    def __post_init__(self):
+        names = dict(self.names or {})
+        if unknown := set(names) - {"train", "val", "test"}:
+            what = f"{', '.join(sorted(unknown))}: no such split"
+            raise ConfigError(what, where="datamodule.split.names", remedy="Keys: train, val, test.")
+        object.__setattr__(self, "names", {name: str(names.get(name, name)) for name in ("train", "val", "test")})
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def __call__(self, frame: "pd.DataFrame") -> np.ndarray:
+        """Raises DataError for a cell that names no split."""
+        cells = frame[self.column].astype(str)
+        split = np.full(len(frame), -1, dtype=np.int8)
+        for number, name in enumerate(self.names.values()):
+            split[(cells == name).to_numpy()] = number
+        if (split < 0).any():
+            rows = frame.index[split < 0]
+            found = sorted(cells[rows].fillna("").unique())
+            raise DataError(
+                f"{', '.join(map(repr, found[:5]))}{' ...' if len(found) > 5 else ''}: no split ({len(rows):,} rows)",
+                where=f"{place(frame, rows.min(), 'the source')}, column {self.column!r}",
+                remedy=f"It may say {', '.join(self.names.values())}; datamodule.split.names can give other words.",
+            )
+        return split
+
+
+@dataclass(frozen=True)
+class ChronologicalSplit:
+    """Each event by its own date: its history may reach back over the border."""
+
+    val_from: str
+    """The first moment of the validation split, ISO 8601, in UTC where the source's times have a zone."""
+    test_from: str
+
+    columns = ()
+
+    def __post_init__(self):
+        if self._moment("val_from") >= self._moment("test_from"):
+            what = f"val_from {self.val_from} is not before test_from {self.test_from}"
+            raise ConfigError(what, where="datamodule.split", remedy="Training, validation and test follow in time.")
+
+    def _moment(self, key: str) -> np.datetime64:
+        try:
+            return np.datetime64(str(getattr(self, key)), "us")
+        except ValueError as error:
+            what = f"{getattr(self, key)!r} is no date"
+            raise ConfigError(what, where=f"datamodule.split.{key}", remedy='As in "2013-09-01".') from error
+
+    def __call__(self, frame: "pd.DataFrame") -> np.ndarray:
+        borders = np.array([self._moment("val_from"), self._moment("test_from")])
+        return np.searchsorted(borders, frame["time"].to_numpy(), side="right").astype(np.int8)
+
+
+@dataclass(frozen=True)
+class SequenceHashSplit:
+    """Whole sequences by a hash of (seed, name): a sequence stays where it is when others are added."""
+
+    val_share: float
+    test_share: float
+    seed: int
+    """Not the run's seed, so that runs with other seeds stay comparable."""
+
+    columns = ()
+
+    def __post_init__(self):
+        if min(self.val_share, self.test_share) < 0 or self.val_share + self.test_share >= 1:
+            what = f"val_share {self.val_share} and test_share {self.test_share} leave no share for training"
+            raise ConfigError(what, where="datamodule.split", remedy="Shares from 0 to below 1, together below 1.")
+
+    def __call__(self, frame: "pd.DataFrame") -> np.ndarray:
+        codes, names = frame["sequence"].factorize()
+        # hashlib, not pandas' hash: it is the same in every version
+        digests = b"".join(hashlib.blake2b(f"{self.seed}/{name}".encode(), digest_size=8).digest() for name in names)
+        share = np.frombuffer(digests, dtype="<u8") / 2.0**64
+        split = np.where(share < self.test_share, 2, np.where(share < self.test_share + self.val_share, 1, 0))
+        return split.astype(np.int8)[codes]

@@ -7,7 +7,7 @@ import lightning as L
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from lightning_modules.schedules import Schedule
@@ -48,7 +48,8 @@ def build(node: DictConfig, where: str, *arguments, **keywords) -> object:
 
 def build_datamodule(config: DictConfig) -> L.LightningDataModule:
     """The DataModule, opened: its schema is what the model is built from."""
-    settings = {key: value for key, value in config.datamodule.items() if key != "task"}
+    settings = OmegaConf.to_container(config.datamodule, resolve=True)
+    del settings["task"]
     return build(settings, "datamodule")
 
 

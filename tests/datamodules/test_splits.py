@@ -1,8 +1,11 @@
+import hashlib
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from datamodules.splits import OfficialSplit
-from schemas.errors import DataError
+from datamodules.splits import ChronologicalSplit, ColumnSplit, OfficialSplit, SequenceHashSplit
+from schemas.errors import ConfigError, DataError
 
 
 def test_a_split_of_the_source_is_kept(make_store):
@@ -40,3 +43,84 @@ def test_another_seed_cuts_another_set(make_store):
 def test_an_unknown_group_is_named(make_store):
     with pytest.raises(DataError, match=r"no group 'signer'.*none; set it to null"):
         OfficialSplit("signer", 0.2, 0)(make_store())
+
+
+EVENTS = pd.DataFrame(
+    {
+        "sequence": [f"case {number % 500}" for number in range(2000)],
+        "time": pd.date_range("2024-01-01", periods=2000, freq="h"),
+        "part": ["train", "val", "test", "test"] * 500,
+        "fold": [1, 2, 3, 3] * 500,
+    }
+)
+
+
+def test_a_column_may_name_the_split_of_every_event():
+    assert ColumnSplit("part").columns == ("part",)
+    assert ColumnSplit("part")(EVENTS).tolist() == [0, 1, 2, 2] * 500
+    renamed = ColumnSplit("fold", {"train": "3", "val": "2", "test": "1"})
+    assert renamed(EVENTS).tolist() == [2, 1, 0, 0] * 500
+    assert renamed(EVENTS).dtype == np.int8
+
+
+def test_a_cell_that_names_no_split_is_named():
+    cells = pd.DataFrame({"part": ["train", "dev", None, "holdout"]}, index=[3, 2, 1, 0])
+    with pytest.raises(DataError, match=r"row 1, column 'part': '', 'dev', 'holdout'.*3 rows.*train, val, test"):
+        ColumnSplit("part")(cells)
+
+
+def test_a_key_that_is_no_split_is_a_config_error():
+    with pytest.raises(ConfigError, match="validation: no such split"):
+        ColumnSplit("part", {"validation": "val"})
+
+
+def test_dates_cut_every_event_by_its_own():
+    split = ChronologicalSplit("2024-02-01", "2024-03-01T12:00")
+    month = EVENTS["time"].dt.month
+    late = EVENTS["time"] >= pd.Timestamp("2024-03-01 12:00")
+    assert split(EVENTS).tolist() == np.where(late, 2, np.where(month > 1, 1, 0)).tolist()
+    assert split.columns == ()
+
+
+@pytest.mark.parametrize(
+    ("dates", "message"),
+    [
+        (("2024-03-01", "2024-02-01"), "val_from 2024-03-01 is not before test_from 2024-02-01"),
+        (("2024-03-01", "2024-03-01"), "is not before"),
+        (("1 March", "2024-03-01"), r"datamodule\.split\.val_from: '1 March' is no date"),
+    ],
+)
+def test_dates_that_cannot_cut_are_config_errors(dates, message):
+    with pytest.raises(ConfigError, match=message):
+        ChronologicalSplit(*dates)
+
+
+def test_a_hash_keeps_sequences_whole_and_gives_them_their_shares():
+    split = SequenceHashSplit(0.2, 0.3, seed=0)
+    found = split(EVENTS)
+    by_sequence = EVENTS.assign(split=found).groupby("sequence")["split"]
+    assert (by_sequence.nunique() == 1).all()
+    share = by_sequence.first().value_counts(normalize=True)
+    assert [share[number] for number in range(3)] == pytest.approx([0.5, 0.2, 0.3], abs=0.06)
+    assert found.dtype == np.int8 and split.columns == ()
+
+
+def test_a_hash_is_not_moved_by_order_other_sequences_or_the_seed_of_a_run():
+    split = SequenceHashSplit(0.2, 0.3, seed=0)
+    some = EVENTS.sample(300, random_state=0)
+    assert split(some).tolist() == split(EVENTS)[some.index].tolist()
+    assert SequenceHashSplit(0.2, 0.3, seed=1)(EVENTS).tolist() != split(EVENTS).tolist()
+
+
+def test_a_hash_is_that_of_any_machine():
+    """By the definition: blake2b over "seed/name", 8 bytes, little-endian, as a share of 2^64."""
+    share = int.from_bytes(hashlib.blake2b(b"7/case 3", digest_size=8).digest(), "little") / 2**64
+    event = EVENTS[EVENTS["sequence"] == "case 3"]
+    assert (SequenceHashSplit(0.1, share + 1e-9, 7)(event) == 2).all()
+    assert (SequenceHashSplit(0.1, share - 1e-9, 7)(event) == 1).all()
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (-0.1, 0.2), (0.2, 1.0)])
+def test_shares_that_leave_nothing_for_training_are_config_errors(shares):
+    with pytest.raises(ConfigError, match="leave no share for training"):
+        SequenceHashSplit(*shares, seed=0)
