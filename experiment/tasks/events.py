@@ -1,14 +1,19 @@
 """Predicting the next event of a sequence."""
 
+from collections.abc import Mapping, Sequence
+
 import lightning as L
+import numpy as np
 from omegaconf import DictConfig
 
 from callbacks.predictions import KeepEventScores
 from datamodules.events.datamodule import EventDataModule
+from datamodules.events.table import SPLITS, EventTable
 from experiment.baselines import count_baselines
 from experiment.build import build_net, build_optimisation
 from experiment.results import TestResult, grouped_interval
 from lightning_modules.event_prediction import EventPrediction
+from schemas.errors import ConfigError
 from storage import fingerprint
 
 SHOWN_BASELINES = ("unigram", "best count model", "chained count model")
@@ -22,13 +27,13 @@ class EventTask:
 
     def shown(self, config: DictConfig) -> dict[str, str]:
         chained = config.model.heads == "chained"
-        given = ", given the earlier fields" if chained else ""
+        given = ", given earlier" if chained else ""
         return {
             "loss": "joint NLL / fields (nats)" if chained else "mean cross-entropy (nats)",
             "joint_nll": "joint NLL an event (nats)",
-            "accuracy": f"mean accuracy{given}",
-            "top5": f"mean top-5 accuracy{given}",
-            "calibration_error": f"mean calibration error{given}",
+            "accuracy": f"accuracy{given}",
+            "top5": f"top-5{given}",
+            "calibration_error": f"calibration error{given}",
         }
 
     def count(self, datamodule: EventDataModule, split: str) -> int:
@@ -57,8 +62,10 @@ class EventTask:
     def build_module(self, config: DictConfig, datamodule: EventDataModule) -> EventPrediction:
         optimizer, schedule = build_optimisation(config)
         schema = datamodule.schema
+        net = build_net(config, schema)
+        _refuse_impossible_targets(config.model.impossible, datamodule.table)
         return EventPrediction(
-            net=build_net(config, schema),
+            net=net,
             field_names=schema.dynamic_names,
             chained=config.model.heads == "chained",
             loss_weights=config.model.loss.weights,
@@ -92,3 +99,17 @@ class EventTask:
             by_field=by_field,
             baselines={label: float(nll_D.mean()) for label, nll_D in baselines.items()},
         )
+
+
+def _refuse_impossible_targets(impossible: Mapping[str, Sequence[str]], table: EventTable) -> None:
+    """A target whose value is masked would cost infinitely many nats."""
+    targets = np.concatenate([table.targets(split) for split in SPLITS])
+    for place, field in enumerate(table.fields):
+        counts = np.bincount(table.values[targets, place], minlength=field.size)
+        for name in impossible.get(field.name, []):
+            if count := counts[field.values.index(name) + 2]:
+                raise ConfigError(
+                    f"{name!r} is masked as impossible and is the value of {count:,} events to predict",
+                    where=f"model.impossible.{field.name}",
+                    remedy="Leave it out.",
+                )

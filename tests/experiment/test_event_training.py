@@ -145,6 +145,11 @@ def test_every_option_trains(option, tmp_path, log):
         ("model.num_heads=3", ConfigError, "model.*num_heads|divisible"),
         ("model.copy=[usr]", ConfigError, "usr"),
         ("+model.impossible.gap=[NEVER]", ConfigError, "NEVER"),
+        (
+            "+model.impossible.activity=[close]",
+            ConfigError,
+            r"'close' is masked as impossible and is the value of \d+ events",
+        ),
         ("model.order=[user] model.heads=chained", ConfigError, "order"),
         ("+model.loss.weights.usr=1", ConfigError, "usr"),
         ("datamodule.streams.user.key=usr", ConfigError, "usr"),
