@@ -106,7 +106,7 @@ def final_table(result: RunResult, title: str, shown: dict[str, str], unit: str,
             cells.append(_figure(test.metrics.get(f"test/{name}")))
         table.add_row(label, *cells)
         if test is not None and number == 0:
-            table.add_row(f"  95 % interval over {drawn}", "", "", "{:.3f} - {:.3f}".format(*test.interval))
+            table.add_row(f"  95 % interval over {drawn}", "", "", "{:.3f}-{:.3f}".format(*test.interval))
             for baseline, value in test.baselines.items():
                 table.add_row(f"  {baseline}", "", "", _figure(value))
     if test is not None:

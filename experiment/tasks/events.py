@@ -17,7 +17,7 @@ from schemas.errors import ConfigError
 from storage import fingerprint
 
 SHOWN_BASELINES = ("unigram", "best count model", "chained count model")
-FIGURES = {"ce": "cross-entropy", "accuracy": "accuracy", "top5": "top-5", "calibration_error": "calibration error"}
+FIGURES = {"accuracy": "accuracy", "top5": "top-5", "calibration_error": "calibration"}
 
 
 class EventTask:
@@ -87,11 +87,11 @@ class EventTask:
         floors = table.facts.get("floors", {})
         by_field = {}
         for place, name in enumerate(schema.dynamic_names):
-            row = {label: metrics[f"test/{figure}{given}/{name}"] for figure, label in FIGURES.items()}
+            row = {"cross-entropy": metrics[f"test/ce{given}/{name}"]}
             row |= {label: float(nll_D[place]) for label, nll_D in baselines.items() if label in SHOWN_BASELINES}
             if name in floors:
-                row["floor"] = floors[name]["chained" if chained else "independent"]
-            by_field[name] = row
+                row["entropy floor"] = floors[name]["chained" if chained else "independent"]
+            by_field[name] = row | {label: metrics[f"test/{figure}{given}/{name}"] for figure, label in FIGURES.items()}
         return TestResult(
             metrics=metrics,
             interval=grouped_interval(keeper.nll.mean(dim=1).numpy(), keeper.sequence_id.numpy()),
