@@ -78,7 +78,7 @@ class EstimatedEnd(L.Callback):
         end = datetime.now() + timedelta(seconds=seconds)
         text = f"Estimated end {end:%H:%M} on {end:%a %d %b}, in {_in_words(seconds)}."
         if seconds > HOUR and trainer.strategy.root_device.type == "cpu":
-            text += " That is long for a CPU: `experiment=quickstart` learns in minutes."
+            text += " That is long for a CPU: `experiment=quickstart` and `model=event_predictor` learn in minutes."
         get_console().print(text)
 
 

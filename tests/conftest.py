@@ -1,11 +1,13 @@
-"""Small clip stores that stand in for every shipped data set."""
+"""Small clip stores and logs that stand in for every shipped data set."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from datamodules.events.timesheets import write_timesheets
 from datamodules.skeletons.store import ClipStore
 from datamodules.skeletons.store_writer import Clip, new_store
 from schemas.skeleton import load_layout
@@ -64,6 +66,27 @@ def write_store(
     return ClipStore(folder)
 
 
+LOGS = {
+    # file: (columns with two to six values each)
+    "bpic2013_incidents": "activity resource team function org_line country impact product org_country",
+    "helpdesk": "activity resource customer product workgroup seriousness_2 service_level service_type "
+    "responsible_section",
+}
+
+
+def write_log(path: Path, columns: list[str], cases: int = 60) -> None:
+    """A log of cases of 1 to 9 events, split by case."""
+    rng, rows = np.random.default_rng(0), []
+    for case in range(cases):
+        moment = 1_400_000_000 + int(rng.integers(0, 10**6))
+        for _ in range(int(rng.integers(1, 10))):
+            values = [f"{column} {rng.integers(2 + number % 5)}" for number, column in enumerate(columns)]
+            split = ("train", "train", "val", "test")[case % 4]
+            rows.append([f"case {case}", pd.Timestamp(moment, unit="s").isoformat(), *values, split])
+            moment += int(rng.choice([30, 600, 90_000]))
+    pd.DataFrame(rows, columns=["case", "time", *columns, "split"]).to_csv(path, index=False)
+
+
 @pytest.fixture
 def make_store(tmp_path) -> Callable[..., ClipStore]:
     """write_store into a folder of the test's own."""
@@ -76,4 +99,7 @@ def data_dir(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("processed")
     for name, (layout, classes, extra, groups) in DATA_SETS.items():
         write_store(folder / name, layout, classes, extra, groups)
+    for name, columns in LOGS.items():
+        write_log(folder / f"{name}.csv.gz", columns.split())
+    write_timesheets(folder / "timesheets", seed=0, employees=30, weeks=2)
     return folder
