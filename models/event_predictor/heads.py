@@ -69,7 +69,8 @@ class FieldHeads(nn.Module):
         self.sizes = [schema.fields[number].size for number in schema.dynamic]
         self.order = chain_order(schema, order) if chained else tuple(range(len(self.sizes)))
         self.tied = tied
-        self.scale = d_model**-0.5 if tied else 1.0  # input embeddings are that much larger than output maps
+        # Input embeddings are larger than output maps: tied logits begin with a standard deviation of .3.
+        self.scale = 0.3 * (len(schema.fields) / d_model) ** 0.5 if tied else 1.0
         self.register_buffer("dynamic_D", torch.tensor(schema.dynamic), persistent=False)
         barred = barred_values(schema, impossible)
         self.register_buffer("barred_U", torch.cat(barred), persistent=False)
