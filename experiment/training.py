@@ -14,6 +14,7 @@ from callbacks.charts import ConfigText
 from callbacks.epoch_history import EpochHistory
 from callbacks.run_record import RunRecord
 from experiment.build import ParameterCount, build_datamodule, build_trainer
+from experiment.memory import keep_freed_memory
 from experiment.provenance import describe_origin
 from experiment.results import RunResult, field_table, final_table
 from experiment.run_folder import RunFolder
@@ -55,6 +56,7 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
 
 def _train(config: DictConfig, run: RunFolder) -> RunResult:
     _quiet_lightning()
+    keep_freed_memory()
     L.seed_everything(config.seed, workers=True, verbose=False)
     task, datamodule = task_of(config), build_datamodule(config)
     with get_console().status("Opening the data; generated sets are made on first use ..."):

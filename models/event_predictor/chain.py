@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.dropout import Dropout
+from models.dropout import MishDropout
 from models.event_predictor.embedding import sum_of_rows
 from models.event_predictor.stacked import StackedLinear
 
@@ -32,7 +32,7 @@ class FieldStates(nn.Module):
         self.chained = order is not None and len(sizes) > 1
         self.up = StackedLinear(len(sizes), d_model * (2 if self.chained else 1), width)
         self.down = StackedLinear(len(sizes), width, d_model)
-        self.dropout = Dropout(dropout)
+        self.mish = MishDropout(dropout)
         self.norm = nn.LayerNorm(d_model)
         if self.chained:
             rank_D = torch.tensor(order).argsort()
@@ -65,5 +65,5 @@ class FieldStates(nn.Module):
         x_DN_ = h_Nd.expand(fields, -1, -1)
         if prefix_DNd is not None:
             x_DN_ = torch.cat([x_DN_, prefix_DNd.to(h_Nd.dtype)], dim=2)
-        hidden_DNw = self.dropout(F.mish(self.up(x_DN_, row)))
+        hidden_DNw = self.mish(self.up(x_DN_, row))
         return self.norm(h_Nd + self.down(hidden_DNw, row))

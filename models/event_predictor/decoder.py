@@ -3,10 +3,9 @@
 Legend: B windows, T positions, d width.
 """
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.dropout import Dropout
+from models.dropout import Dropout, MishDropout
 from models.event_predictor.attention import CrossAttention, KeyValueCache, Memory, SelfAttention, linear
 
 
@@ -17,11 +16,11 @@ class FeedForward(nn.Module):
         super().__init__()
         self.up = linear(d_model, width)
         self.down = linear(width, d_model)
-        self.dropout = Dropout(dropout)
+        self.mish = MishDropout(dropout)
 
     def forward(self, x_BTd: Tensor) -> Tensor:
         """[B, T, d] -> [B, T, d]."""
-        return self.down(self.dropout(F.mish(self.up(x_BTd))))
+        return self.down(self.mish(self.up(x_BTd)))
 
 
 class PreNormLayer(nn.Module):

@@ -76,7 +76,7 @@ class _SumOfRows(torch.autograd.Function):
     def backward(ctx, gradient_Nd: Tensor) -> tuple[Tensor, None]:
         (index_NF,) = ctx.saved_tensors
         index = index_NF.flatten()
-        reader = index.argsort(stable=True) // index_NF.shape[1]
+        reader = index.int().argsort(stable=True) // index_NF.shape[1]  # half the bytes to sort
         count_V = torch.bincount(index, minlength=ctx.values)
         start_V = count_V.cumsum(0) - count_V
         return F.embedding_bag(reader, gradient_Nd.contiguous(), start_V, mode="sum"), None

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.dropout import Dropout
+from models.dropout import Dropout, MishDropout
 from models.event_predictor.attention import attend_once, split_heads
 from models.event_predictor.stacked import StackedLinear, StackedNorm
 
@@ -86,7 +86,7 @@ class StackedEncoderLayer(nn.Module):
         self.up = StackedLinear(streams, d_model, feed_forward)
         self.down = StackedLinear(streams, feed_forward, d_model)
         self.feed_forward_norm = StackedNorm(streams, d_model)
-        self.dropout = Dropout(dropout)
+        self.dropout, self.mish = Dropout(dropout), MishDropout(dropout)
 
     def forward(self, x_SNLd: Tensor, real_SNL: Tensor, row_S: Tensor | None) -> Tensor:
         """[S, N, L, d] -> [S, N, L, d]."""
@@ -107,5 +107,5 @@ class StackedEncoderLayer(nn.Module):
     def _add(self, x_SMd: Tensor, attended_SMd: Tensor, row_S: Tensor | None) -> Tensor:
         """What follows the attention, the same at every position."""
         x_SMd = self.attention_norm(x_SMd + self.dropout(self.out(attended_SMd, row_S)), row_S)
-        hidden_SMf = self.dropout(F.mish(self.up(x_SMd, row_S)))
+        hidden_SMf = self.mish(self.up(x_SMd, row_S))
         return self.feed_forward_norm(x_SMd + self.dropout(self.down(hidden_SMf, row_S)), row_S)
