@@ -127,7 +127,7 @@ def test_people_work_credible_days(frame):
     assert 6 < hours[frame["EventType"] == "PunchOut"].mean() < 9
     punched = frame[frame["EventType"] == "PunchIn"]
     late = (punched["time"].dt.minute - punched["Time_Reference_Minute"].astype(int)) % 60
-    assert late.max() < 15
+    assert late.max() < 10
     assert set(punched["Time_Reference_Hour"].astype(int)) <= set(SHIFT_STARTS)
     share = frame["EventType"].value_counts(normalize=True)
     assert set(share.index) == set(FIELDS["EventType"])
