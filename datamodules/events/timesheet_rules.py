@@ -177,9 +177,8 @@ def actor(kind, place, last, base):
     return (last, base, *world.kiosks_of(place), *world.supervisors_of(place)), ACTORS[kind]
 
 
-RECIPIENTS = by_type(
-    (0.97, 0, 0, 0.03), PunchIn=(0.94, 0.04, 0.02, 0), Correction=(0.3, 0, 0, 0.7), Approval=(0.6, 0, 0, 0.4)
-)
+OWN_BADGE = (0.97, 0, 0, 0.03)
+RECIPIENTS = by_type(OWN_BADGE, PunchIn=(0.94, 0.04, 0.02, 0), Correction=(0.3, 0, 0, 0.7), Approval=(0.6, 0, 0, 0.4))
 
 
 @_rule("RecipientRecordId", "EventType", "LocationRecordId", past=(("RecipientRecordId", CLOCK_IN),))
