@@ -31,8 +31,8 @@ def count_baselines(table: EventTable, split: str, order: Sequence[str] | None =
     )
     targets = table.targets(split)
     if order is not None:
-        return {"chained count model": fit_chained(history, order).score(targets)["chained"].nll.mean(axis=0)}
+        return {"chained counts": fit_chained(history, order).score(targets)["chained"].nll.mean(axis=0)}
     models = fit_count_models(history)
     mean = {name: score.nll.mean(axis=0) for name, score in models.score(targets).items() if score.nll is not None}
     best = np.array([mean[name][place] for place, name in enumerate(models.best())])
-    return {name: mean[name] for name in ("uniform", "unigram", "bigram")} | {"best count model": best}
+    return {name: mean[name] for name in ("uniform", "unigram", "bigram")} | {"best counts": best}

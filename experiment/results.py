@@ -119,12 +119,12 @@ def final_table(result: RunResult, title: str, shown: dict[str, str], unit: str,
 
 def field_table(by_field: dict[str, dict[str, float]], title: str) -> Table:
     """A row a field with the figures of the test split; the columns are those of the first field."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", padding=(0, 0, 0, 1))
     table.add_column("field", no_wrap=True)
     for name in next(iter(by_field.values())):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=5)
     for name, figures in by_field.items():
-        table.add_row(name, *(_figure(value) for value in figures.values()))
+        table.add_row(name, *(f"{value:.3f}" for value in figures.values()))
     return table
 
 

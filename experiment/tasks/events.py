@@ -16,8 +16,8 @@ from lightning_modules.event_prediction import EventPrediction
 from schemas.errors import ConfigError
 from storage import fingerprint
 
-SHOWN_BASELINES = ("unigram", "best count model", "chained count model")
-FIGURES = {"accuracy": "accuracy", "top5": "top-5", "calibration_error": "calibration"}
+SHOWN_BASELINES = ("unigram", "best counts", "chained counts")
+FIGURES = {"accuracy": "accuracy", "top5": "top-5"}
 
 
 class EventTask:
@@ -90,7 +90,7 @@ class EventTask:
             row = {"cross-entropy": metrics[f"test/ce{given}/{name}"]}
             row |= {label: float(nll_D[place]) for label, nll_D in baselines.items() if label in SHOWN_BASELINES}
             if name in floors:
-                row["entropy floor"] = floors[name]["chained" if chained else "independent"]
+                row["floor"] = floors[name]["chained" if chained else "independent"]
             by_field[name] = row | {label: metrics[f"test/{figure}{given}/{name}"] for figure, label in FIGURES.items()}
         return TestResult(
             metrics=metrics,
