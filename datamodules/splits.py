@@ -99,13 +99,13 @@ class ColumnSplit:
 
     def __call__(self, frame: "pd.DataFrame") -> np.ndarray:
         """Raises DataError for a cell that names no split."""
-        cells = frame[self.column].astype(str)
+        cells = frame[self.column].fillna("").astype(str)
         split = np.full(len(frame), -1, dtype=np.int8)
         for number, name in enumerate(self.names.values()):
             split[(cells == name).to_numpy()] = number
         if (split < 0).any():
             rows = frame.index[split < 0]
-            found = sorted(cells[rows].fillna("").unique())
+            found = sorted(cells[rows].unique())
             raise DataError(
                 f"{', '.join(map(repr, found[:5]))}{' ...' if len(found) > 5 else ''}: no split ({len(rows):,} rows)",
                 where=f"{place(frame, rows.min(), 'the source')}, column {self.column!r}",

@@ -20,7 +20,19 @@ def count_baselines(table: EventTable, split: str, order: Sequence[str] | None =
     Returns:
         Model -> [D] mean nats of each dynamic field. The best count model is chosen on validation, a field.
     """
-    history = EventHistory(
+    history = history_of(table)
+    targets = table.targets(split)
+    if order is not None:
+        return {"counts, chained": fit_chained(history, order).score(targets)["chained"].nll.mean(axis=0)}
+    models = fit_count_models(history)
+    mean = {name: score.nll.mean(axis=0) for name, score in models.score(targets).items() if score.nll is not None}
+    best = np.array([mean[name][place] for place, name in enumerate(models.best())])
+    return {name: mean[name] for name in ("uniform", "unigram", "bigram")} | {"counts (best on val)": best}
+
+
+def history_of(table: EventTable) -> EventHistory:
+    """What the count models read of a table."""
+    return EventHistory(
         values=table.values,
         rank=table.rank,
         cardinalities=[field.cardinality for field in table.fields],
@@ -29,10 +41,3 @@ def count_baselines(table: EventTable, split: str, order: Sequence[str] | None =
         train=table.targets("train"),
         val=table.targets("val"),
     )
-    targets = table.targets(split)
-    if order is not None:
-        return {"chained counts": fit_chained(history, order).score(targets)["chained"].nll.mean(axis=0)}
-    models = fit_count_models(history)
-    mean = {name: score.nll.mean(axis=0) for name, score in models.score(targets).items() if score.nll is not None}
-    best = np.array([mean[name][place] for place, name in enumerate(models.best())])
-    return {name: mean[name] for name in ("uniform", "unigram", "bigram")} | {"best counts": best}

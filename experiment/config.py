@@ -76,13 +76,16 @@ RULES: dict[str, Number | Choice | Text] = {
     "model.loss.label_smoothing": SHARE,
     "model.loss.class_weights": Choice("none", "balanced"),
     "model.temporal_dropout": Number(low=0, high=0.99),
-    "model.monitor": Choice("val/accuracy", "val/loss", "val/macro_f1", "val/top5", "val/joint_nll"),
     "model.d_model": SIZE,
     "model.num_heads": SIZE,
     "model.encoder_layers": SIZE,
     "model.decoder_layers": SIZE,
     "model.memory": Choice("last", "full"),
     "model.heads": Choice("independent", "chained"),
+    "model.feed_forward": SIZE,
+    "model.head_width": Number(whole=True, low=0),
+    "model.stream_attention": Number(whole=True, low=0),
+    "model.tied": Choice(True, False),
     "optimizer.lr": Number(low=0, open=True),
     "optimizer.weight_decay": Number(low=0),
     "scheduler.interval": Choice("epoch", "step"),
@@ -108,6 +111,12 @@ RULES: dict[str, Number | Choice | Text] = {
     "paths.data_dir": Text(),
 }
 """The keys people know, and what each may hold; `frames` may also be null and is judged apart."""
+
+MONITORS = {
+    "clips": Choice("val/accuracy", "val/loss", "val/macro_f1", "val/top5"),
+    "events": Choice("val/loss", "val/joint_nll", "val/accuracy", "val/top5"),
+}
+"""By task, the metrics that may choose the best epoch."""
 
 
 def register_resolvers() -> None:
@@ -176,6 +185,8 @@ def check_config(config: DictConfig) -> None:
         value = OmegaConf.select(config, key, default=...)
         if value is not ... and not rule.accepts(value):
             raise ConfigError(f"{value!r} is not {rule}", where=key)
+    if not MONITORS[config.model.task].accepts(config.model.monitor):
+        raise ConfigError(f"{config.model.monitor!r} is not {MONITORS[config.model.task]}", where="model.monitor")
     frames = OmegaConf.select(config, "datamodule.frames")
     if frames is not None and not SIZE.accepts(frames):
         raise ConfigError(f"{frames!r} is not {SIZE}, nor null", where="datamodule.frames")

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -93,7 +94,7 @@ def final_table(result: RunResult, title: str, shown: dict[str, str], unit: str,
         unit: what was tested: clips, events.
         drawn: what the interval's bootstrap draws.
     """
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     table.add_column("split (epoch)", no_wrap=True)
     table.add_column(f"val, best ({result.best_epoch})", justify="right", no_wrap=True)
     table.add_column(f"val, last ({result.last.get('epoch')})", justify="right", no_wrap=True)
@@ -106,7 +107,8 @@ def final_table(result: RunResult, title: str, shown: dict[str, str], unit: str,
             cells.append(_figure(test.metrics.get(f"test/{name}")))
         table.add_row(label, *cells)
         if test is not None and number == 0:
-            table.add_row(f"  95 % interval over {drawn}", "", "", "{:.3f}-{:.3f}".format(*test.interval))
+            table.add_row("  95 % interval", "", "", "{:.3f}-{:.3f}".format(*test.interval))
+            table.caption, table.caption_justify = f"interval: bootstrap over {drawn}", "left"
             for baseline, value in test.baselines.items():
                 table.add_row(f"  {baseline}", "", "", _figure(value))
     if test is not None:
@@ -124,7 +126,7 @@ def field_table(by_field: dict[str, dict[str, float]], title: str) -> Table:
     for name in next(iter(by_field.values())):
         table.add_column(name, justify="right", min_width=5)
     for name, figures in by_field.items():
-        table.add_row(name, *(f"{value:.3f}" for value in figures.values()))
+        table.add_row(escape(name), *(f"{value:.3f}" for value in figures.values()))
     return table
 
 

@@ -18,7 +18,7 @@ from experiment.memory import keep_freed_memory
 from experiment.provenance import describe_origin
 from experiment.results import RunResult, field_table, final_table
 from experiment.run_folder import RunFolder
-from experiment.tasks.task import task_of
+from experiment.tasks.task import Task, task_of
 from reports.curves import draw_curves
 from schemas.errors import DataError
 
@@ -61,9 +61,8 @@ def _train(config: DictConfig, run: RunFolder) -> RunResult:
     task, datamodule = task_of(config), build_datamodule(config)
     with get_console().status("Opening the data; generated sets are made on first use ..."):
         datamodule.prepare_data()
-        schema, tested = datamodule.schema, task.count(datamodule, "test")
-    if config.test and tested == 0:
-        raise DataError(f"there are no test {task.unit}", where="datamodule", remedy="Set test=false.")
+        _refuse_empty_splits(config, task, datamodule)
+        schema = datamodule.schema
     module, keeper = task.build_module(config, datamodule), task.keeper()
     record = {"config": OmegaConf.to_container(config, resolve=True), "schema": schema.to_dict()}
     text = ConfigText(OmegaConf.to_yaml(config, resolve=True))
@@ -86,6 +85,13 @@ def _train(config: DictConfig, run: RunFolder) -> RunResult:
         raise KeyboardInterrupt from None
 
 
+def _refuse_empty_splits(config: DictConfig, task: Task, datamodule: L.LightningDataModule) -> None:
+    remedies = {"train": task.nothing_to_train, "val": "Change datamodule.split.", "test": "Set test=false."}
+    for split, remedy in remedies.items():
+        if (split != "test" or config.test) and task.count(datamodule, split) == 0:
+            raise DataError(f"there are no {split} {task.unit}", where="datamodule", remedy=remedy)
+
+
 def _epochs(config: DictConfig, trainer: L.Trainer, data: str) -> tuple[RunResult, str | None]:
     """The figures of the best and the last epoch, and the best one's checkpoint."""
     history = next((c.rows for c in trainer.callbacks if isinstance(c, EpochHistory)), [])
@@ -104,7 +110,7 @@ def _print_result(result: RunResult, config: DictConfig, folder: Path) -> None:
     title = f"{config.model.name} on {result.data}"
     console.print(final_table(result, title, task.shown(config), task.unit, task.drawn))
     if result.test and result.test.by_field:
-        console.print(field_table(result.test.by_field, "test, by field"))
+        console.print(field_table(result.test.by_field, task.by_field_title(config)))
     console.print(f"run          {folder}", highlight=False, soft_wrap=True)
     console.print(f"tensorboard  tensorboard --logdir {folder}", highlight=False, soft_wrap=True)
 
@@ -119,3 +125,5 @@ def _quiet_lightning() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
     ):
         warnings.filterwarnings("ignore", message=advice)
+    # What a person is told of their data needs no line of our source beside it.
+    warnings.formatwarning = lambda message, category, *source, **_: f"{category.__name__}: {message}\n"

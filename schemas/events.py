@@ -11,6 +11,8 @@ OTHER = "(other)"
 """The name of the value that stands for all beyond an id field's cap."""
 MISSING = "(missing)"
 """The name of the value of an empty cell."""
+GROUPS_LIMIT = 256
+"""Values of a field whose every group a stream reads."""
 TIME_KINDS = ("month", "day", "weekday", "hour", "minute", "gap")
 KINDS = ("id", "category", *TIME_KINDS)
 ROLES = ("dynamic", "static")
@@ -51,6 +53,15 @@ class EventField:
         """What a person calls value number `value`."""
         return ("(pad)", "(unknown)")[value] if value < 2 else self.values[value - 2]
 
+    def value_of(self, name: str) -> int:
+        """The number of the value of that name, UNK's included; raises ConfigError for one that is not there."""
+        if name == self.name_of(UNK):
+            return UNK
+        if name not in self.values:
+            some = ", ".join(self.values[:10]) + (", ..." if len(self.values) > 10 else "")
+            raise ConfigError(f"the field has no value {name!r}", where=self.name, remedy=f"Values: {some}.")
+        return self.values.index(name) + 2
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -63,8 +74,11 @@ class Stream:
     """`context`: one group, the value that the field had at the cut-off event; `all`: every value of a small field."""
 
     def __post_init__(self):
+        where = f"datamodule.streams.{self.name}.groups"
         if self.groups not in ("context", "all"):
-            raise ConfigError(f"{self.groups!r} is neither context nor all", where=f"streams.{self.name}.groups")
+            raise ConfigError(f"{self.groups!r} is neither context nor all", where=where)
+        if self.key is None and self.groups == "all":
+            raise ConfigError("a stream of the own sequence has one group", where=where, remedy="Leave groups out.")
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,12 @@ class EventSchema:
         rows: list[int] = []
         for number, stream in enumerate(self.streams):
             groups = 1 if stream.groups == "context" else self.field(stream.key).cardinality
+            if groups > GROUPS_LIMIT:
+                raise ConfigError(
+                    f"{groups:,} groups are too many to read them all",
+                    where=f"datamodule.streams.{stream.name}.groups",
+                    remedy=f"Use groups: context, or a field of {GROUPS_LIMIT} values at most.",
+                )
             rows += [number] * groups
         return tuple(rows)
 

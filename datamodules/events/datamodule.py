@@ -12,9 +12,15 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from datamodules.events.sources import Source
 from datamodules.events.table import EventTable
 from datamodules.events.vocabulary import TableSpec, build_table
-from datamodules.events.windows import EventWindows, evaluation_windows, scored_once, training_windows
+from datamodules.events.windows import (
+    EventWindows,
+    evaluation_windows,
+    scored_here,
+    scoring_windows,
+    training_windows,
+)
 from schemas.batches import EventBatch
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, DataError
 from schemas.events import EventSchema, Stream
 from storage import fingerprint
 
@@ -40,6 +46,7 @@ class WindowRows(Dataset):
             self.first, self.targets = self.first[order], self.targets[order]
         else:
             self.first, self.targets = evaluation_windows(table, split, length)
+            self.home = scoring_windows(table, split, length)
 
     def __len__(self) -> int:
         return len(self.first)
@@ -51,8 +58,7 @@ class WindowRows(Dataset):
             first, targets = self.first[indices], self.targets[indices]
         if self.split == "train":
             return self.windows.gather(first, targets, self.wanted)
-        scored = scored_once(self.windows.table, self.split, first, targets, self.length)
-        return self.windows.gather(first, targets, scored)
+        return self.windows.gather(first, targets, scored_here(self.home, first, targets))
 
 
 class WindowSampler(Sampler[Window]):
@@ -73,6 +79,15 @@ class WindowSampler(Sampler[Window]):
         first, targets = training_windows(self.table, self.length, generator)
         order = generator.permutation(len(first))
         return zip(first[order].tolist(), targets[order].tolist(), strict=True)
+
+
+def _read_stream(name: str, settings: Mapping, sequence: str) -> Stream:
+    where = f"datamodule.streams.{name}"
+    if not isinstance(settings, Mapping) or "key" not in settings or not set(settings) <= {"key", "groups"}:
+        remedy = "As {key: FIELD, groups: context}; groups may be left out."
+        raise ConfigError(f"{settings} describes no stream", where=where, remedy=remedy)
+    key = settings["key"]
+    return Stream(name, None if key == sequence else key, settings.get("groups", "context"))
 
 
 def _whole(batch: EventBatch) -> EventBatch:
@@ -123,7 +138,9 @@ class EventDataModule(L.LightningDataModule):
         if context_at not in ("window", "event"):
             raise ConfigError(f"{context_at!r} is neither window nor event", where="datamodule.context_at")
         self.source, self.split, self.context_at, self.seed = source, split, context_at, seed
-        self.fields = {name: dict(settings) for name, settings in fields.items()}
+        if not isinstance(fields, Mapping) or not isinstance(streams, Mapping):
+            raise ConfigError("fields and streams map names to settings", where="datamodule", remedy="As {name: {}}.")
+        self.fields = {name: dict(settings or {}) for name, settings in fields.items()}
         self.reading = {
             "sequence": sequence,
             "time": time,
@@ -133,9 +150,7 @@ class EventDataModule(L.LightningDataModule):
             "id_category_size": id_category_size,
         }
         self.streams = tuple(
-            Stream(name, None if settings["key"] == sequence else settings["key"], settings.get("groups", "context"))
-            for name, settings in streams.items()
-            if settings is not None
+            _read_stream(name, settings, sequence) for name, settings in streams.items() if settings is not None
         )
         self.src_seq_len, self.tgt_seq_len = src_seq_len, tgt_seq_len
         self.batch_size, self.num_workers = batch_size, min(num_workers, os.cpu_count() or 1)
@@ -156,7 +171,14 @@ class EventDataModule(L.LightningDataModule):
         spec = TableSpec(fields={name: {**s, **fixed.get(name, {})} for name, s in self.fields.items()}, **self.reading)
         frame = source.frame(list(dict.fromkeys([*spec.columns, *self.split.columns])))
         checksum = fingerprint.of_json([source.fingerprint, repr(spec), repr(self.split)])
-        return build_table(frame, spec, self.split, source.name, checksum, source.facts)
+        table = build_table(frame, spec, self.split, source.name, checksum, source.facts)
+        if all(field.cardinality == 1 for field in table.fields if field.role == "dynamic"):
+            raise DataError(
+                "every value of every predicted field is unknown",
+                where=source.name,
+                remedy="Less than datamodule.min_sequences training sequences have any of them.",
+            )
+        return table
 
     @cached_property
     def windows(self) -> EventWindows:
@@ -168,7 +190,7 @@ class EventDataModule(L.LightningDataModule):
         table, gaps = self.table, self.windows.log_gap
         train = table.targets("train")
         field = next((i for i, f in enumerate(table.fields) if f.kind == "gap" and f.role == "dynamic"), None)
-        typical = np.array([gaps[train].mean()])
+        typical = np.array([gaps[train].mean() if len(train) else 0.0])
         if field is not None:
             size, values = table.fields[field].size, table.values[train, field]
             counts = np.bincount(values, minlength=size)

@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 import pandas as pd
 
 from datamodules.events import flights, timesheets
+from datamodules.events.parts import find_parts
 from datamodules.events.reading import read_source
 from schemas.errors import DataError
 from storage import fingerprint
@@ -62,7 +63,7 @@ class FileSource(_Plain):
 
     def prepare(self) -> None:
         """Raises DataError where the file or folder is not there."""
-        if not Path(self.path).exists():
+        if not Path(self.path).expanduser().exists():
             raise DataError("there is no such file or folder", where=self.path, remedy=self.origin)
 
     def frame(self, columns: Sequence[str]) -> pd.DataFrame:
@@ -71,8 +72,7 @@ class FileSource(_Plain):
 
     @cached_property
     def fingerprint(self) -> str:
-        path = Path(self.path)
-        parts = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+        parts = find_parts(self.path)
         return fingerprint.of_json([[part.name, fingerprint.of_file(part)] for part in parts])
 
 

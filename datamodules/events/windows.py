@@ -133,20 +133,24 @@ def evaluation_windows(table: EventTable, split: str, length: int) -> tuple[np.n
     window of its sequence where r <= length, else the first that begins early enough.
     """
     targets = table.targets(split)
-    start = _window_of(table.rank[targets], length)
-    first = np.unique(targets - table.rank[targets] + start)
-    last = table.starts[table.sequence[first] + 1] - 1
-    return first, np.minimum(length, last - first)
+    first, number = np.unique(scoring_windows(table, split, length)[targets], return_inverse=True)
+    last = np.zeros(len(first), dtype=np.int64)
+    np.maximum.at(last, number, targets)
+    return first, last - first
 
 
-def scored_once(table: EventTable, split: str, first: np.ndarray, targets: np.ndarray, length: int) -> np.ndarray:
-    """[B, T] bool: the targets of the split that belong to this of the overlapping windows."""
+def scoring_windows(table: EventTable, split: str, length: int) -> np.ndarray:
+    """[N] the first row of the one window in which each target of the split is scored; -1 where nothing is."""
+    targets, home = table.targets(split), np.full(len(table.time), -1)
+    rank = table.rank[targets]
+    home[targets] = targets - rank + _window_of(rank, length)
+    return home
+
+
+def scored_here(home: np.ndarray, first: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """[B, T] bool: what is scored in these of the overlapping windows, given `scoring_windows`."""
     rows = first[:, None] + np.arange(1, int(targets.max()) + 1)
-    rows = np.minimum(rows, len(table.time) - 1)
-    rank = table.rank
-    wanted = np.zeros(len(table.time), dtype=bool)
-    wanted[table.targets(split)] = True
-    return wanted[rows] & (_window_of(rank[rows], length) == rank[first][:, None])
+    return home[np.minimum(rows, len(home) - 1)] == first[:, None]
 
 
 def _window_of(rank: np.ndarray, length: int) -> np.ndarray:

@@ -18,6 +18,7 @@ class ClipTask:
     """See `experiment.tasks.task.Task`."""
 
     unit = drawn = "clips"
+    nothing_to_train = "Change datamodule.split."
 
     def shown(self, config: DictConfig) -> dict[str, str]:
         return {
@@ -26,6 +27,9 @@ class ClipTask:
             "top5": "top-5 accuracy",
             "loss": "cross-entropy (nats)",
         }
+
+    def by_field_title(self, config: DictConfig) -> str:
+        return ""
 
     def count(self, datamodule: SkeletonDataModule, split: str) -> int:
         return len(datamodule.rows[split])

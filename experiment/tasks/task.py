@@ -15,9 +15,14 @@ class Task(Protocol):
     """What is counted: clips, events."""
     drawn: str
     """What the bootstrap draws: clips, sequences."""
+    nothing_to_train: str
+    """What to do where there is nothing to train on."""
 
     def shown(self, config: DictConfig) -> dict[str, str]:
         """The final table's metrics, the headline metric (that of the interval) first, and what a person calls them."""
+
+    def by_field_title(self, config: DictConfig) -> str:
+        """What stands above the table of fields, where there are fields."""
 
     def count(self, datamodule: L.LightningDataModule, split: str) -> int:
         """Clips, or events that are predicted, of a split."""

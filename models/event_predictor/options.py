@@ -11,6 +11,7 @@ from schemas.events import PAD, UNK, EventSchema
 
 def field_numbers(schema: EventSchema, names: Sequence[str], where: str) -> list[int]:
     """Where the named fields stand among the dynamic ones; raises ConfigError for a name that is not there."""
+    _refuse_bare(names, where)
     known = schema.dynamic_names
     for name in names:
         if name not in known:
@@ -22,6 +23,11 @@ def field_numbers(schema: EventSchema, names: Sequence[str], where: str) -> list
     return [known.index(name) for name in names]
 
 
+def _refuse_bare(names: Sequence[str], where: str) -> None:
+    if isinstance(names, str):
+        raise ConfigError(f"{names!r} is no list", where=where, remedy=f"Write [{names}].")
+
+
 def chain_order(schema: EventSchema, names: Sequence[str] | None) -> tuple[int, ...]:
     """[D] the dynamic fields in the order of the chain: as named, or the gap field first and the others as they are.
 
@@ -30,8 +36,8 @@ def chain_order(schema: EventSchema, names: Sequence[str] | None) -> tuple[int, 
     """
     if names is None:
         return tuple(sorted(range(len(schema.dynamic)), key=lambda n: schema.dynamic_names[n] != schema.gap_field))
-    missing = [name for name in schema.dynamic_names if name not in names]
     order = field_numbers(schema, names, "model.order")
+    missing = [name for name in schema.dynamic_names if name not in names]
     if missing:
         raise ConfigError("the order leaves fields out", where="model.order", remedy=f"Add {', '.join(missing)}.")
     return tuple(order)
@@ -48,12 +54,9 @@ def barred_values(schema: EventSchema, impossible: Mapping[str, Sequence[str]]) 
     barred = [torch.arange(field.size) == PAD for field in fields]
     for number, names in zip(numbers, impossible.values(), strict=True):
         field, where = fields[number], f"model.impossible.{fields[number].name}"
-        value_of = {field.name_of(value): value for value in range(UNK, field.size)}
+        _refuse_bare(names, where)
         for name in names:
-            if name not in value_of:
-                some = ", ".join(list(value_of)[:10]) + (", ..." if len(value_of) > 10 else "")
-                raise ConfigError(f"the field has no value {name!r}", where=where, remedy=f"Values: {some}.")
-            barred[number][value_of[name]] = True
+            barred[number][field.value_of(str(name))] = True
         if barred[number][UNK + 1 :].all():
             raise ConfigError("no value of the field is possible", where=where, remedy="Leave one that is.")
     return barred

@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from experiment.build import build_datamodule, build_net
+from experiment.build import build_net
 from experiment.config import CONF, compose_config
 from experiment.training import run_training
 from schemas.errors import ConfigError, DataError
@@ -75,7 +75,8 @@ def test_a_run_leaves_its_figures(heads, tmp_path, log, capsys):
         assert f"train/ce{given}/{name}" in rows[0] and f"val/accuracy{given}/{name}" in rows[0]
         assert f"test/calibration_error{given}/{name}" in test["metrics"]
     assert "priority" not in test["by_field"]
-    mean = np.mean([figures["cross-entropy"] for figures in test["by_field"].values()])
+    label = "cross-entropy given earlier" if heads == "chained" else "cross-entropy"
+    mean = np.mean([figures[label] for figures in test["by_field"].values()])
     assert test["metrics"]["test/loss"] == pytest.approx(mean) == test["metrics"]["test/joint_nll"] / 3
     low, high = test["interval"]
     assert low < mean < high
@@ -85,11 +86,44 @@ def test_a_run_leaves_its_figures(heads, tmp_path, log, capsys):
         schema = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)["assay"]["schema"]
         sizes = [len(field["values"]) + 1 for field in schema["fields"] if field["role"] == "dynamic"]
         assert test["baselines"]["uniform"] == pytest.approx(np.log(sizes).mean())
-        assert test["baselines"]["best counts"] < test["baselines"]["unigram"]
+        assert test["baselines"]["counts (best on val)"] < test["baselines"]["unigram"]
     else:
-        assert list(test["baselines"]) == ["chained counts"]
+        assert list(test["baselines"]) == ["counts, chained"]
     printed = capsys.readouterr().out
-    assert ("joint NLL / fields" in printed) == (heads == "chained") and "over sequences" in printed
+    for shown in ("joint NLL / fields", "accuracy, given earlier", "each given the event's earlier fields"):
+        assert (shown in printed) == (heads == "chained")
+    assert "bootstrap over sequences" in printed
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("datamodule.sequence=event test=false", "no train events.*is datamodule.sequence the right column"),
+        ("datamodule.split.val_share=0", "no val events"),
+        ("datamodule.split.test_share=0", "no test events.*test=false"),
+        ("datamodule.min_sequences=1000", "every value of every predicted field is unknown"),
+    ],
+)
+def test_a_run_that_could_learn_or_choose_nothing_does_not_begin(option, message, tmp_path, log):
+    frame = pd.read_csv(log)
+    frame["event"] = np.arange(len(frame))
+    frame.to_csv(tmp_path / "numbered.csv", index=False)
+    with pytest.raises(DataError, match=message):
+        run(tmp_path / "run", tmp_path / "numbered.csv", *option.split())
+    assert not (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_where_a_limit_leaves_events_out_there_is_no_baseline_of_others(tmp_path, log):
+    run(tmp_path, log, "debug=limit", "datamodule.batch_size=2")
+    test = result(tmp_path)["test"]
+    assert test["tested"][0] < test["tested"][1] and test["baselines"] == {}
+
+
+def test_what_the_data_say_is_not_read_as_markup(tmp_path, log):
+    frame = pd.read_csv(log).assign(priority="[/bold]")
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    with pytest.warns(UserWarning, match="priority"):
+        run(tmp_path / "run", tmp_path / "log.csv", "debug=fdr")
 
 
 def test_it_learns_what_follows_from_what(tmp_path, log):
@@ -149,6 +183,15 @@ def test_every_option_trains(option, tmp_path, log):
 @pytest.mark.parametrize(
     ("option", "error", "message"),
     [
+        ('+model.impossible.activity=["(unknown)",close]', ConfigError, "'close' is masked"),
+        ("+datamodule.streams.o={key:case,groups:all}", ConfigError, "streams.o.groups: a stream of the own sequence"),
+        ("+datamodule.streams.o={key:activity,group:all}", ConfigError, "streams.o: .* describes no stream"),
+        ("+datamodule.streams.o=activity", ConfigError, "streams.o: activity describes no stream"),
+        ("model.copy=user", ConfigError, r"model.copy: 'user' is no list. Write \[user\]"),
+        ("model.order=activity model.heads=chained", ConfigError, "model.order: 'activity' is no list"),
+        ("model.tied=maybe", ConfigError, "model.tied: 'maybe' is not one of true, false"),
+        ("model.feed_forward=big", ConfigError, "model.feed_forward: 'big' is not a whole number"),
+        ("model.monitor=val/macro_f1", ConfigError, "model.monitor: 'val/macro_f1' is not one of val/loss"),
         ("model.num_heads=3", ConfigError, "model.*num_heads|divisible"),
         ("model.copy=[usr]", ConfigError, "usr"),
         ("+model.impossible.gap=[NEVER]", ConfigError, "NEVER"),
@@ -170,11 +213,3 @@ def test_every_option_trains(option, tmp_path, log):
 def test_what_cannot_be_used_says_why(option, error, message, tmp_path, log):
     with pytest.raises(error, match=message):
         run(tmp_path, log, *option.split())
-
-
-@pytest.mark.parametrize("experiment", ["documented_events", "documented_events_large"])
-def test_the_documented_presets_run_on_any_log(experiment, tmp_path, log):
-    config = compose_config([f"experiment={experiment}"])
-    schema = build_datamodule(compose_config([*SMALL, f"datamodule.source.path={log}"])).schema
-    net = build_net(config, schema)
-    assert net is not None

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.events.windows import EventWindows, evaluation_windows, scored_once, training_windows
+from datamodules.events.windows import EventWindows, evaluation_windows, scored_here, scoring_windows, training_windows
 from schemas.errors import ConfigError
 from schemas.events import UNK, Stream
 from tests.datamodules.events.conftest import CARDINALITY, FIELDS, make_table, random_events
@@ -123,8 +123,8 @@ def test_every_target_is_scored_exactly_once_with_enough_before_it(lengths, leng
         first, targets = evaluation_windows(table, split, length)
         count, preceding = np.zeros(n, int), np.zeros(n, int)
         if len(first):
-            scored = scored_once(table, split, first, targets, length)
-            batch = windows.gather(first, targets, scored)
+            home = scoring_windows(table, split, length)
+            batch = windows.gather(first, targets, scored_here(home, first, targets))
             b, t = np.nonzero(batch.scored.numpy())
             np.add.at(count, first[b] + t + 1, 1)
             preceding[first[b] + t + 1] = t + 1

@@ -10,10 +10,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from datamodules.events.table import EventTable
+from experiment.baselines import history_of
 from experiment.build import build_datamodule
 from models.baselines.chained import fit_chained
 from models.baselines.event_counts import CountModels, CountScores, fit_count_models
-from models.baselines.event_history import EventHistory
 
 REPOSITORY = Path(__file__).parents[3]
 REAL = Path(os.environ.get("ASSAY_DATA") or REPOSITORY / "../shared/data") / "events"
@@ -46,18 +46,6 @@ BPIC2013 = {
     "weekday": (0.316, 0.917),
     "hour": (1.013, 0.741),
 }
-
-
-def history_of(table: EventTable) -> EventHistory:
-    return EventHistory(
-        values=table.values,
-        rank=table.rank,
-        cardinalities=[field.cardinality for field in table.fields],
-        names=[field.name for field in table.fields],
-        dynamic=[number for number, field in enumerate(table.fields) if field.role == "dynamic"],
-        train=table.targets("train"),
-        val=table.targets("val"),
-    )
 
 
 def shipped(name: str, data_dir: Path) -> EventTable:
