@@ -29,12 +29,11 @@ class KeepEventScores(L.Callback):
 
     Attributes:
         nll: [n, D] nats.
-        hit: [n, D] bool.
         sequence_id: [n].
     """
 
     def __init__(self):
-        self.nll = self.hit = self.sequence_id = None
+        self.nll = self.sequence_id = None
         self._parts: list[tuple[torch.Tensor, ...]] = []
 
     def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -43,7 +42,7 @@ class KeepEventScores(L.Callback):
     def on_test_batch_end(self, trainer, pl_module, outputs: EventOutput, batch, batch_idx, dataloader_idx=0) -> None:
         at = outputs.scored
         sequence = outputs.sequence_id[:, None].expand_as(at)[at]
-        self._parts.append((outputs.nll[at].cpu(), outputs.hit[at].cpu(), sequence.cpu()))
+        self._parts.append((outputs.nll[at].cpu(), sequence.cpu()))
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.nll, self.hit, self.sequence_id = (torch.cat(column) for column in zip(*self._parts, strict=True))
+        self.nll, self.sequence_id = (torch.cat(column) for column in zip(*self._parts, strict=True))

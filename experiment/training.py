@@ -48,7 +48,8 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
         run.write_status({"state": "failed", "why": f"{type(error).__name__}: {error}"})
         raise
     finally:
-        draw_curves(run.path, result and result.best_epoch, result and result.test and result.test.metrics)
+        test = result and result.test
+        draw_curves(run.path, result and result.best_epoch, test and test.metrics, test and test.baselines)
     run.write_status({"state": "finished", "result": result.to_dict()})
     _print_result(result, config, run.path)
     return result.best_value

@@ -36,7 +36,7 @@ class EventTask:
             "joint_nll": "joint NLL an event (nats)",
             "accuracy": f"accuracy{given}",
             "top5": f"top-5{given}",
-            "calibration_error": f"calibration error{given}",
+            "calibration_error": f"calibration{given}",
         }
 
     def by_field_title(self, config: DictConfig) -> str:
