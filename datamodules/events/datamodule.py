@@ -6,7 +6,6 @@ from functools import cached_property
 
 import lightning as L
 import numpy as np
-import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from datamodules.events.sources import Source
@@ -19,6 +18,7 @@ from datamodules.events.windows import (
     scoring_windows,
     training_windows,
 )
+from datamodules.loading import batch_loader
 from schemas.batches import EventBatch
 from schemas.errors import ConfigError, DataError
 from schemas.events import EventSchema, Stream
@@ -88,10 +88,6 @@ def _read_stream(name: str, settings: Mapping, sequence: str) -> Stream:
         raise ConfigError(f"{settings} describes no stream", where=where, remedy=remedy)
     key = settings["key"]
     return Stream(name, None if key == sequence else key, settings.get("groups", "context"))
-
-
-def _whole(batch: EventBatch) -> EventBatch:
-    return batch
 
 
 class EventDataModule(L.LightningDataModule):
@@ -207,15 +203,8 @@ class EventDataModule(L.LightningDataModule):
         )
 
     def _loader(self, split: str, sampler: WindowSampler | None = None) -> DataLoader:
-        return DataLoader(
-            WindowRows(self.windows, split, self.tgt_seq_len, self.seed),
-            batch_size=self.batch_size,
-            sampler=sampler,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            collate_fn=_whole,
-            pin_memory=torch.cuda.is_available(),
-        )
+        dataset = WindowRows(self.windows, split, self.tgt_seq_len, self.seed)
+        return batch_loader(dataset, self.batch_size, self.num_workers, sampler)
 
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", WindowSampler(self.table, self.tgt_seq_len, self.seed))

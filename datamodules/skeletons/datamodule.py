@@ -8,10 +8,10 @@ from pathlib import Path
 
 import lightning as L
 import numpy as np
-import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.loading import batch_loader
 from datamodules.sampling import EpochSampler
 from datamodules.skeletons.features import Channels, Normalise, Resample, count_channels
 from datamodules.skeletons.store import ClipStore
@@ -32,10 +32,6 @@ class ClipRows(Dataset):
 
     def __getitems__(self, indices: list[int]) -> ClipBatch:
         return self.store.gather(self.rows[indices])
-
-
-def _whole(batch: ClipBatch) -> ClipBatch:
-    return batch
 
 
 class SkeletonDataModule(L.LightningDataModule):
@@ -140,15 +136,7 @@ class SkeletonDataModule(L.LightningDataModule):
         return nn.Sequential(Normalise(skeleton), Resample(self.frames), Channels(skeleton, self.channels))
 
     def _loader(self, rows: np.ndarray, sampler: EpochSampler | None = None) -> DataLoader:
-        return DataLoader(
-            ClipRows(self.store, rows),
-            batch_size=self.batch_size,
-            sampler=sampler,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            collate_fn=_whole,
-            pin_memory=torch.cuda.is_available(),
-        )
+        return batch_loader(ClipRows(self.store, rows), self.batch_size, self.num_workers, sampler)
 
     def train_dataloader(self) -> DataLoader:
         # Stores are sorted by class; whoever reads in order (debug=overfit) shall meet all classes.
