@@ -22,6 +22,7 @@ WITHOUT_TORCH = (
     "schemas/errors.py",
     "schemas/clips.py",
     "schemas/events.py",
+    "schemas/findings.py",
     "experiment/config.py",
     "train.py",
 )

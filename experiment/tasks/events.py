@@ -90,7 +90,7 @@ class EventTask:
         chained = module.metrics["test"].chained
         given, label_given = ("_given_earlier", " given earlier") if chained else ("", "")
         order = [schema.dynamic_names[place] for place in module.net.heads.order] if chained else None
-        tested = len(keeper.nll), self.count(datamodule, "test")
+        tested = len(keeper.test.nll), self.count(datamodule, "test")
         with get_console().status("Counting: what a model has to beat ..."):
             # Only on the very same targets: where a limit left some out there is nothing to compare with.
             baselines = count_baselines(table, "test", order) if tested[0] == tested[1] else {}
@@ -106,7 +106,7 @@ class EventTask:
             by_field[name] = row
         return TestResult(
             metrics=metrics,
-            interval=grouped_interval(keeper.nll.mean(dim=1).numpy(), keeper.sequence_id.numpy()),
+            interval=grouped_interval(keeper.test.nll.mean(dim=1).numpy(), keeper.test.sequence_id.numpy()),
             tested=tested,
             by_field=by_field,
             baselines={label: float(nll_D.mean()) for label, nll_D in baselines.items()},
