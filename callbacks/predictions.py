@@ -1,5 +1,6 @@
 """Keeps what the net said of every clip or event of the last validation and of the test split, on the CPU."""
 
+import math
 from dataclasses import dataclass, fields
 
 import lightning as L
@@ -24,12 +25,23 @@ class EventScores:
 
 
 class _Keep(L.Callback):
-    """Collects a split's outputs batch by batch; `val` is that of the last whole validation, None before."""
+    """Collects a split's outputs batch by batch.
+
+    Args:
+        monitor: the validation metric that chooses the best epoch.
+        lower_is_better: whether less of it is better.
+
+    Attributes:
+        val, test: of the last whole epoch of that split; None before.
+        best: of the best epoch's validation, and `best_epoch` which that is, counted from 1.
+    """
 
     kind: type
 
-    def __init__(self):
-        self.val = self.test = None
+    def __init__(self, monitor: str, lower_is_better: bool):
+        self.monitor, self.sign = monitor, -1.0 if lower_is_better else 1.0
+        self.val = self.test = self.best = self.best_epoch = None
+        self._highest = -math.inf
         self._parts: list = []
 
     def _of_batch(self, outputs: object) -> object:
@@ -48,6 +60,11 @@ class _Keep(L.Callback):
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._parts and not trainer.sanity_checking:
             self.val = self._joined()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        value = self.sign * float(trainer.callback_metrics.get(self.monitor, math.nan))
+        if self.val is not None and value > self._highest:
+            self._highest, self.best, self.best_epoch = value, self.val, trainer.current_epoch + 1
 
     on_test_epoch_start, on_test_batch_end = on_validation_epoch_start, on_validation_batch_end
 

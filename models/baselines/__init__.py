@@ -1,1 +1,1 @@
-"""Baselines that are fitted by counting."""
+"""Simple models that a run is compared with: event counts, and linear classifiers of clips."""

@@ -154,18 +154,6 @@ def ridge():
     sys.path.pop(0)
 
 
-def test_ridge_solves_the_normal_equations_in_both_forms(ridge):
-    rng = np.random.default_rng(0)
-    for clips, width in ((30, 8), (12, 40)):
-        x, label = rng.standard_normal((clips, width)), np.arange(clips) % 3
-        z = (x - x.mean(axis=0)) / x.std(axis=0)
-        target = np.eye(3)[label] - np.eye(3)[label].mean(axis=0)
-        weights = np.linalg.solve(z.T @ z + 2.0 * np.eye(width), z.T @ target)
-        expected = (z @ weights + np.eye(3)[label].mean(axis=0)).argmax(axis=1)
-        ((alpha, (predicted,)),) = ridge.accuracies(x, label, [x], 3, alphas=[2.0])
-        assert alpha == 2.0 and np.array_equal(predicted, expected)
-
-
 def test_ridge_runs_on_a_store_without_validation_clips(ridge, store, tmp_path):
     with new_store(tmp_path / "tiny", store.skeleton, ("a", "b"), source={}, importer="test") as writer:
         for row in range(24):
@@ -176,11 +164,3 @@ def test_ridge_runs_on_a_store_without_validation_clips(ridge, store, tmp_path):
     result = ridge.fit_and_test(ClipStore(tmp_path / "tiny"))
     assert result.clips == (14, 4, 6)
     assert 0 <= result.interval[0] <= result.test <= result.interval[1] <= 1
-
-
-def test_ridge_features_do_not_depend_on_where_and_how_large_the_clip_is(ridge, store):
-    part = store.offsets[0], store.offsets[1]
-    joints, visible = np.asarray(store.frames[slice(*part)]), np.asarray(store.visible[slice(*part)])
-    moved = np.where(visible[..., None], 3 * joints + 5, 0)
-    one, other = (ridge.normalised(ridge.filled(x, visible), visible, store.skeleton) for x in (joints, moved))
-    assert np.allclose(one, other, atol=1e-3)
