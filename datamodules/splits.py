@@ -2,11 +2,13 @@
 
 Event splits read a frame of the sorted events: their own `columns`, `sequence` (text) and `time` (UTC); they give
 [N] int8, 0 train, 1 val, 2 test.
+A split also says what it keeps apart, and the data checks hold it to that: a split of clips in `claims`, a split of
+events in `whole_sequences` (no sequence has targets in two splits).
 """
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -32,14 +34,25 @@ class OfficialSplit:
     """The split that the source itself gives; a validation set that it lacks is cut from its training clips."""
 
     validation_by: str | None
-    """The group whose members are kept together (subject, signer); None draws a share of every class."""
+    """The group whose members are kept together (subject, signer); None draws a share of every class. A validation
+    set of the source's own is taken as it is, and checked for it."""
     validation_share: float
     """The least share of the training clips to cut off."""
     seed: int
     """Decides which; not the run's seed, so that runs with other seeds stay comparable."""
+    test_apart_by: str | None = None
+    """The group of which train and test have no member in common, as the source says; None where it does not say."""
+
+    @property
+    def claims(self) -> dict[tuple[str, str], str]:
+        """Two splits -> the group of which they have no member in common."""
+        groups = {("train", "val"): self.validation_by, ("train", "test"): self.test_apart_by}
+        return {pair: group for pair, group in groups.items() if group is not None}
 
     def __call__(self, store: Splittable) -> dict[str, np.ndarray]:
         """Rows of the store for train, val and test, sorted; raises DataError for a group that is not there."""
+        for key in ("validation_by", "test_apart_by"):
+            self._check_group(store, key)
         rows = {split: store.rows(split) for split in ("train", "val", "test")}
         if len(rows["val"]) == 0:
             chosen = self._by_class(store, rows["train"]) if self.validation_by is None else self._by_group(store, rows)
@@ -61,13 +74,16 @@ class OfficialSplit:
             chosen[members[: int(np.ceil(len(members) * self.validation_share))]] = True
         return chosen
 
-    def _by_group(self, store: Splittable, rows: dict[str, np.ndarray]) -> np.ndarray:
-        if self.validation_by not in store.groups:
+    def _check_group(self, store: Splittable, key: str) -> None:
+        group = getattr(self, key)
+        if group is not None and group not in store.groups:
             raise DataError(
-                f"its clips have no group {self.validation_by!r}",
-                where="datamodule.split.validation_by",
+                f"its clips have no group {group!r}",
+                where=f"datamodule.split.{key}",
                 remedy=f"Known groups: {', '.join(store.groups) or 'none; set it to null'}.",
             )
+
+    def _by_group(self, store: Splittable, rows: dict[str, np.ndarray]) -> np.ndarray:
         group = store.groups[self.validation_by][rows["train"]]
         members = np.random.default_rng(self.seed).permutation(np.unique(group))
         chosen = np.zeros(len(group), dtype=bool)
@@ -85,13 +101,19 @@ class ColumnSplit:
     column: str
     names: Mapping[str, str] | None = None
     """What the column says for `train`, `val` and `test`; None: these words."""
+    whole_sequences: bool = field(default=True, repr=False)
+    """What the column is said to be; it moves no event, so it is not in the repr that the data's fingerprint reads."""
 
     def __post_init__(self):
         names = dict(self.names or {})
         if unknown := set(names) - {"train", "val", "test"}:
             what = f"{', '.join(sorted(unknown))}: no such split"
             raise ConfigError(what, where="datamodule.split.names", remedy="Keys: train, val, test.")
-        object.__setattr__(self, "names", {name: str(names.get(name, name)) for name in ("train", "val", "test")})
+        names = {name: str(names.get(name, name)) for name in ("train", "val", "test")}
+        if len(set(names.values())) < len(names):
+            what = f"two splits are called the same: {', '.join(f'{name} {word!r}' for name, word in names.items())}"
+            raise ConfigError(what, where="datamodule.split.names", remedy="No event can be in two splits.")
+        object.__setattr__(self, "names", names)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -123,6 +145,7 @@ class ChronologicalSplit:
     test_from: str
 
     columns = ()
+    whole_sequences = False
 
     def __post_init__(self):
         if self._moment("val_from") >= self._moment("test_from"):
@@ -151,6 +174,7 @@ class SequenceHashSplit:
     """Not the run's seed, so that runs with other seeds stay comparable."""
 
     columns = ()
+    whole_sequences = True
 
     def __post_init__(self):
         if min(self.val_share, self.test_share) < 0 or self.val_share + self.test_share >= 1:

@@ -15,7 +15,7 @@ from schemas.skeleton import load_layout
 DATA_SETS = {
     # name: (layout, classes, extra channels, groups)
     "signs": ("pose_hands75", 6, 0, ("signer",)),
-    "faces": ("face62", 100, 28, ("signer",)),
+    "faces": ("face62", 100, 28, ("speaker",)),
     "nw_ucla": ("kinect20", 4, 0, ("subject", "camera")),
     "wlasl100": ("hands42", 5, 0, ()),
     "natops": ("natops8", 3, 0, ()),
@@ -49,6 +49,7 @@ def write_store(
     ) as store:
         for number in range(max(clips, 4 * classes)):
             label, length = number % classes, int(rng.integers(4, 9))
+            split = splits[number // classes % len(splits)]
             phase = np.sin(np.linspace(0, 3, length))[:, None, None]
             frames = base + phase * swing[label] + 0.05 * rng.normal(size=(length, skeleton.num_joints, 3))
             visible = rng.random((length, skeleton.num_joints)) > 0.2
@@ -57,10 +58,10 @@ def write_store(
                     frames=frames,
                     label=label,
                     id=f"clip{number:03d}",
-                    split=splits[number // classes % len(splits)],
+                    split=split,
                     visible=visible,
                     extra=rng.normal(size=(length, extra)) if extra else None,
-                    groups={group: f"{group}{number % 5}" for group in groups},
+                    groups={group: f"{split} {group}{number % 5}" for group in groups},
                 )
             )
     return ClipStore(folder)

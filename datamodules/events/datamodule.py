@@ -8,6 +8,7 @@ import lightning as L
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from datamodules.events.checks import check_events
 from datamodules.events.sources import Source
 from datamodules.events.table import EventTable
 from datamodules.events.vocabulary import TableSpec, build_table
@@ -22,6 +23,7 @@ from datamodules.loading import batch_loader
 from schemas.batches import EventBatch
 from schemas.errors import ConfigError, DataError
 from schemas.events import EventSchema, Stream
+from schemas.findings import Finding
 from storage import fingerprint
 
 Window = tuple[int, int]
@@ -201,6 +203,10 @@ class EventDataModule(L.LightningDataModule):
             gap_field=None if field is None else table.fields[field].name,
             typical_gaps=tuple(float(gap) for gap in typical),
         )
+
+    def findings(self) -> list[Finding]:
+        """What may be wrong with these events under this split."""
+        return check_events(self.table, getattr(self.split, "whole_sequences", False))
 
     def _loader(self, split: str, sampler: WindowSampler | None = None) -> DataLoader:
         dataset = WindowRows(self.windows, split, self.tgt_seq_len, self.seed)

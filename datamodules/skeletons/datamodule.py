@@ -13,12 +13,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.loading import batch_loader
 from datamodules.sampling import EpochSampler
+from datamodules.skeletons.checks import check_clips
 from datamodules.skeletons.features import Channels, Normalise, Resample, count_channels
 from datamodules.skeletons.store import ClipStore
 from datamodules.skeletons.transforms import Augmentation
 from schemas.batches import ClipBatch
 from schemas.clips import ClipSchema
 from schemas.errors import ConfigError, DataError
+from schemas.findings import Finding
 
 
 class ClipRows(Dataset):
@@ -118,6 +120,11 @@ class SkeletonDataModule(L.LightningDataModule):
     def class_counts(self) -> np.ndarray:
         """[K] training clips of each class."""
         return np.bincount(self.store.labels[self.rows["train"]], minlength=self.schema.num_classes)
+
+    def findings(self) -> list[Finding]:
+        """What may be wrong with these clips under this split; reads every clip once, no label of the test split
+        decides anything."""
+        return check_clips(self.store, self.rows, getattr(self.split, "claims", {}))
 
     def train_transform(self) -> nn.Sequential:
         """Normalise, augment, read a random stretch, derive the channels, mix."""

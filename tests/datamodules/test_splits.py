@@ -124,3 +124,28 @@ def test_a_hash_is_that_of_any_machine():
 def test_shares_that_leave_nothing_for_training_are_config_errors(shares):
     with pytest.raises(ConfigError, match="leave no share for training"):
         SequenceHashSplit(*shares, seed=0)
+
+
+def test_a_split_of_clips_says_which_groups_it_keeps_apart(make_store):
+    assert OfficialSplit(None, 0.2, 0).claims == {}
+    split = OfficialSplit("subject", 0.2, 0, test_apart_by="camera")
+    assert split.claims == {("train", "val"): "subject", ("train", "test"): "camera"}
+    with pytest.raises(DataError, match=r"split\.test_apart_by: its clips have no group 'camera'.*groups: subject"):
+        split(make_store(groups=("subject",)))
+
+
+def test_a_split_of_events_says_whether_it_keeps_sequences_whole():
+    assert SequenceHashSplit(0.2, 0.3, seed=0).whole_sequences
+    assert not ChronologicalSplit("2024-02-01", "2024-03-01").whole_sequences
+    assert ColumnSplit("part").whole_sequences and not ColumnSplit("part", whole_sequences=False).whole_sequences
+
+
+def test_what_a_column_is_said_to_be_does_not_change_the_fingerprint_of_the_data():
+    """It enters by the split's repr."""
+    assert repr(ColumnSplit("part")) == repr(ColumnSplit("part", whole_sequences=False)) != repr(ColumnSplit("fold"))
+
+
+@pytest.mark.parametrize("names", [{"val": "test"}, {"train": "a", "val": "a"}])
+def test_test_cannot_be_named_as_validation(names):
+    with pytest.raises(ConfigError, match=r"datamodule\.split\.names: two splits are called the same"):
+        ColumnSplit("part", names)
