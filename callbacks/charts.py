@@ -3,16 +3,11 @@
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks import pictures
+from callbacks.board import board_of
 from schemas.batches import ClipBatch, ClipOutput
 from storage import atomic
-
-
-def _tensorboard(trainer: L.Trainer):
-    logger = next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
-    return logger and logger.experiment
 
 
 class ConfigText(L.Callback):
@@ -22,7 +17,7 @@ class ConfigText(L.Callback):
         self.text = text
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if board := _tensorboard(trainer):
+        if board := board_of(trainer):
             board.add_text("config", "    " + self.text.replace("\n", "\n    "))
 
 
@@ -48,7 +43,7 @@ class ClipGrid(L.Callback):
         figure = pictures.clip_strip(drawn, schema.skeleton)
         if self.path is not None:
             atomic.write_bytes(self.path, pictures.as_png(figure))
-        if board := _tensorboard(trainer):
+        if board := board_of(trainer):
             board.add_figure("clips/train", figure)
 
 
@@ -86,6 +81,6 @@ class ConfusionMatrix(L.Callback):
         self._draw(trainer, "test")
 
     def _draw(self, trainer: L.Trainer, split: str) -> None:
-        if board := _tensorboard(trainer):
+        if board := board_of(trainer):
             picture = pictures.confusion_picture(self._counts, trainer.datamodule.schema.classes, split)
             board.add_figure(f"confusion/{split}", picture, global_step=trainer.current_epoch)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning as L
 
+from callbacks.baseline_lines import columns_of
 from storage import atomic
 
 
@@ -35,7 +36,8 @@ class EpochHistory(L.Callback):
         known = {n: v for n, v in trainer.callback_metrics.items() if self._validated or not n.startswith("val/")}
         metrics = {name: float(value) for name, value in known.items()}
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
-        self.rows.append(row | dict(sorted(metrics.items())) | {"seconds": time.perf_counter() - self._started})
+        metrics = dict(sorted((metrics | columns_of(trainer)).items()))
+        self.rows.append(row | metrics | {"seconds": time.perf_counter() - self._started})
         if self.path is not None and trainer.is_global_zero:
             self._write()
 

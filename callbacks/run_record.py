@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 import lightning as L
 
 from callbacks.epoch_history import EpochHistory
+from callbacks.health.check import findings_of
+from callbacks.provisional_verdict import verdict_of
 
 
 class RunRecord(L.Callback):
@@ -13,7 +15,7 @@ class RunRecord(L.Callback):
     Args:
         record: config, schema and provenance as plain values, so that a checkpoint alone says what it is; read when
             one is written, since the device is known only once the Trainer exists.
-        write_status: called with {"epoch": ..., "epochs": ...} at every epoch's end.
+        write_status: called at every epoch's end with the epoch, the findings so far and the provisional verdict.
     """
 
     def __init__(self, record: Mapping, write_status: Callable[[dict], None]):
@@ -25,4 +27,17 @@ class RunRecord(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero:
-            self.write_status({"epoch": trainer.current_epoch + 1, "epochs": trainer.max_epochs})
+            verdict = verdict_of(trainer)
+            self.write_status(
+                {
+                    "epoch": trainer.current_epoch + 1,
+                    "epochs": trainer.max_epochs,
+                    "findings": plain_findings(trainer),
+                    "verdict": verdict and verdict.to_dict(),
+                }
+            )
+
+
+def plain_findings(trainer: L.Trainer) -> list[dict]:
+    """What the health checks have found, as plain values for status.json."""
+    return [vars(finding) for finding in findings_of(trainer)]

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import lightning as L
-from lightning.pytorch.loggers import TensorBoardLogger
 from rich import get_console
 from rich.markup import escape
 
+from callbacks.board import board_of
 from schemas.errors import ExperimentError
 from schemas.findings import Finding, Severity
 
@@ -42,9 +42,8 @@ class HealthCheck(L.Callback):
         if trainer.is_global_zero:
             style = STYLES[finding.severity]
             get_console().print(f"[{style}]{finding.severity}[/] {escape(str(finding))}", highlight=False)
-            board = next((log for log in trainer.loggers if isinstance(log, TensorBoardLogger)), None)
-            if board is not None:
-                board.experiment.add_text(f"health/{self.name}", str(finding), trainer.global_step)
+            if board := board_of(trainer):
+                board.add_text(f"health/{self.name}", str(finding), trainer.global_step)
 
     def clear(self, trainer: L.Trainer, key: str = "") -> None:
         """Says that what was found under this key is gone at this epoch."""

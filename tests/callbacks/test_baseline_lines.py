@@ -1,0 +1,53 @@
+"""Baselines stand in the same TensorBoard charts as the model, and as columns in metrics.csv."""
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+from callbacks.baseline_lines import BaselineLines
+from callbacks.epoch_history import EpochHistory
+
+LEVELS = {"val": {"loss": {"unigram": 2.5, "linear ridge": 1.5}, "accuracy": {"linear ridge": 0.6}}}
+
+
+class Validated(BoringModel):
+    def validation_step(self, batch, batch_index):
+        self.log("val/loss", self(batch).square().mean())
+
+
+@pytest.fixture
+def trained(tmp_path):
+    lines, history = BaselineLines(), EpochHistory(None)
+    lines.levels = LEVELS
+    trainer = L.Trainer(
+        max_epochs=3,
+        callbacks=[lines, history],
+        logger=TensorBoardLogger(tmp_path, name="", version="board"),
+        limit_train_batches=2,
+        limit_val_batches=1,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accelerator="cpu",
+    )
+    torch.manual_seed(0)
+    trainer.fit(Validated())
+    return tmp_path / "board", history
+
+
+def test_one_tag_holds_the_model_and_its_baselines(trained):
+    board = EventMultiplexer().AddRunsFromDirectory(str(trained[0])).Reload()
+    tagged = {run for run, kinds in board.Runs().items() if "val/loss" in kinds["scalars"]}
+    assert tagged == {".", "baseline unigram", "baseline linear ridge"}
+    points = board.Scalars("baseline unigram", "val/loss")
+    assert [point.value for point in points] == [2.5, 2.5, 2.5]
+    assert [point.step for point in points] == [point.step for point in board.Scalars(".", "val/loss")]
+
+
+def test_every_row_of_the_history_has_the_levels(trained):
+    rows = trained[1].rows
+    assert [row["val/loss/unigram"] for row in rows] == [2.5] * 3
+    assert [row["val/accuracy/linear ridge"] for row in rows] == [0.6] * 3
