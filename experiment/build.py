@@ -86,15 +86,15 @@ def choose_precision(mode: str, accelerator: str) -> str:
     return {"amp_bf16": "bf16-mixed", "amp_fp16": "16-mixed"}.get(mode, "32-true")
 
 
-def build_trainer(config: DictConfig, callbacks: list[L.Callback]) -> L.Trainer:
-    """The Trainer, with the configured callbacks behind those given."""
+def build_trainer(config: DictConfig, first: list[L.Callback], last: list[L.Callback]) -> L.Trainer:
+    """The Trainer, with the configured callbacks between those given."""
     named = [build(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node is not None]
     if config.trainer.get("fast_dev_run"):
         named = [callback for callback in named if not isinstance(callback, L.pytorch.callbacks.Checkpoint)]
     return build(
         config.trainer,
         "trainer",
-        callbacks=[*callbacks, *named],
+        callbacks=[*first, *named, *last],
         logger=[build(node, f"logger.{name}") for name, node in config.logger.items()],
         precision=choose_precision(config.precision.mode, config.trainer.accelerator),
         default_root_dir=config.paths.run_dir,

@@ -32,7 +32,7 @@ class TestResult:
     by_field: dict[str, dict[str, float]] = field(default_factory=dict)
     """Field -> figure -> value, where an item has several fields."""
     baselines: dict[str, float] = field(default_factory=dict)
-    """What counting alone reaches on the same targets, as the headline metric."""
+    """What simple models reach on the same targets, as the headline metric."""
 
 
 @dataclass
@@ -47,6 +47,12 @@ class RunResult:
     last: dict[str, float]
     test: TestResult | None = None
     """None where the test split stayed closed."""
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By split, what simple models reach as the headline metric."""
+    verdict: dict | None = None
+    """The last word, as plain values; None where there is nothing to compare with."""
+    findings: list[dict] = field(default_factory=list)
+    """What the health checks found, as plain values."""
 
     @property
     def best_epoch(self) -> int | None:
@@ -98,7 +104,7 @@ def final_table(result: RunResult, title: str, shown: dict[str, str], unit: str,
     table.add_column("split (epoch)", no_wrap=True)
     table.add_column(f"val, best ({result.best_epoch})", justify="right", no_wrap=True)
     table.add_column(f"val, last ({result.last.get('epoch')})", justify="right", no_wrap=True)
-    test = result.test
+    test, on_val = result.test, result.baselines.get("val", {})
     if test is not None:
         table.add_column(f"test ({result.best_epoch})", justify="right", no_wrap=True)
     for number, (name, label) in enumerate(shown.items()):
@@ -106,11 +112,14 @@ def final_table(result: RunResult, title: str, shown: dict[str, str], unit: str,
         if test is not None:
             cells.append(_figure(test.metrics.get(f"test/{name}")))
         table.add_row(label, *cells)
-        if test is not None and number == 0:
+        if number > 0:
+            continue
+        if test is not None:
             table.add_row("  95 % interval", "", "", "{:.3f}-{:.3f}".format(*test.interval))
             table.caption, table.caption_justify = f"interval: bootstrap over {drawn}", "left"
-            for baseline, value in test.baselines.items():
-                table.add_row(f"  {baseline}", "", "", _figure(value))
+        for baseline, value in on_val.items():
+            there = [_figure(test.baselines.get(baseline))] if test is not None else []
+            table.add_row(f"  {baseline}", _figure(value), "", *there)
     if test is not None:
         tested, there = test.tested
         table.add_row(unit, "", "", f"{tested:,}" if tested == there else f"{tested:,} of {there:,}")

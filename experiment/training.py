@@ -9,17 +9,23 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 from rich import get_console
+from rich.markup import escape
 
+from callbacks.board import board_of
 from callbacks.charts import ConfigText
 from callbacks.epoch_history import EpochHistory
-from callbacks.run_record import RunRecord
+from callbacks.provisional_verdict import colour
+from callbacks.run_record import RunRecord, plain_findings
+from experiment.architecture import describe_architecture
 from experiment.build import ParameterCount, build_datamodule, build_trainer
+from experiment.comparison import Comparison
+from experiment.config import direction
 from experiment.memory import keep_freed_memory
 from experiment.provenance import describe_origin
 from experiment.results import RunResult, field_table, final_table
 from experiment.run_folder import RunFolder
 from experiment.tasks.task import Task, task_of
-from reports.curves import draw_curves
+from reports.report import write_report
 from schemas.errors import DataError
 
 
@@ -33,7 +39,7 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
     Raises:
         ExperimentError: for config or data that cannot be used; status.json then says `failed` and why.
     """
-    run, result = RunFolder(folder), None
+    run = RunFolder(folder)
     config = config.copy()
     config.paths.run_dir = str(run.path)
     config.test = config.test if config.test is not None else not multirun
@@ -41,6 +47,7 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
     run.write_status({"state": "running"})
     try:
         result = _train(config, run)
+        run.write_status({"state": "finished", "result": result.to_dict()})
     except KeyboardInterrupt:
         run.write_status({"state": "interrupted"})
         raise
@@ -48,11 +55,17 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
         run.write_status({"state": "failed", "why": f"{type(error).__name__}: {error}"})
         raise
     finally:
-        test = result and result.test
-        draw_curves(run.path, result and result.best_epoch, test and test.metrics, test and test.baselines)
-    run.write_status({"state": "finished", "result": result.to_dict()})
+        _report(run.path)
     _print_result(result, config, run.path)
     return result.best_value
+
+
+def _report(folder: Path) -> None:
+    """Writes the report; a disk that has no room for it must not hide why the run ended."""
+    try:
+        write_report(folder)
+    except OSError as error:
+        get_console().print(f"The report could not be written: {error.strerror}", markup=False)
 
 
 def _train(config: DictConfig, run: RunFolder) -> RunResult:
@@ -64,26 +77,48 @@ def _train(config: DictConfig, run: RunFolder) -> RunResult:
         datamodule.prepare_data()
         _refuse_empty_splits(config, task, datamodule)
         schema = datamodule.schema
-    module, keeper = task.build_module(config, datamodule), task.keeper()
+    module = task.build_module(config, datamodule)
+    keeper = task.keeper(config.model.monitor, direction(config.model.monitor) == "min")
     record = {"config": OmegaConf.to_container(config, resolve=True), "schema": schema.to_dict()}
     text = ConfigText(OmegaConf.to_yaml(config, resolve=True))
-    trainer = build_trainer(config, [keeper, text, RunRecord(record, run.write_status)])
+    trainer = build_trainer(config, first=[keeper, text], last=[RunRecord(record, run.write_status)])
     device = str(trainer.strategy.root_device)
     record["provenance"] = describe_origin(config.seed, device) | task.facts(datamodule)
     run.write_json("provenance.json", record["provenance"])
+    run.write_json("architecture.json", describe_architecture(config.model.name, module.net))
     headline = f"[bold]{config.model.name}[/]: {ParameterCount.of(module.net)}, on {device}"
     get_console().print(f"{headline}\n{task.describe(datamodule)}", highlight=False)
+    comparison = Comparison(task, datamodule, module, Path(config.paths.log_dir) / "baselines")
+    comparison.hand_over(trainer)
     try:
         trainer.fit(module, datamodule=datamodule)
         result, checkpoint = _epochs(config, trainer, datamodule.name)
         if config.test:
             trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
             metrics = {n: float(value) for n, value in trainer.callback_metrics.items() if n.startswith("test/")}
-            result.test = task.conclude(datamodule, module, keeper, metrics)
+            known = comparison.baselines.get("test")
+            result.test = task.conclude(datamodule, module, keeper.test, metrics, known)
+        result.verdict, result.findings = _conclude(run, trainer, comparison, keeper), plain_findings(trainer)
+        result.baselines = {split: known.levels[task.headline] for split, known in comparison.baselines.items()}
         return result
-    except SystemExit:
-        # Lightning's way of ending on Ctrl-C.
-        raise KeyboardInterrupt from None
+    except BaseException as error:
+        _conclude(run, trainer, comparison, keeper)
+        if isinstance(error, SystemExit):
+            # Lightning's way of ending on Ctrl-C.
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _conclude(run: RunFolder, trainer: L.Trainer, comparison: Comparison, keeper: L.Callback) -> dict | None:
+    """The last word on a run, however it ended: verdict, findings, and the numbers behind the report's tables."""
+    verdict, numbers = comparison.conclude(trainer, keeper)
+    if numbers:
+        run.write_json("evaluation.json", numbers)
+    spoken = verdict and verdict.to_dict()
+    if verdict and (board := board_of(trainer)):
+        board.add_text("verdict", f"at the end: {verdict.sentence}", trainer.global_step)
+    run.write_status({"findings": plain_findings(trainer), "verdict": spoken, "verdict_missing": comparison.missing})
+    return spoken
 
 
 def _refuse_empty_splits(config: DictConfig, task: Task, datamodule: L.LightningDataModule) -> None:
@@ -112,7 +147,13 @@ def _print_result(result: RunResult, config: DictConfig, folder: Path) -> None:
     console.print(final_table(result, title, task.shown(config), task.unit, task.drawn))
     if result.test and result.test.by_field:
         console.print(field_table(result.test.by_field, task.by_field_title(config)))
+    if result.verdict:
+        style, sentence = colour(result.verdict["level"]), escape(result.verdict["sentence"])
+        console.print(f"verdict      [{style}]{sentence}[/]", highlight=False, soft_wrap=True)
+    if found := [f"{f['check']} ({f['severity']})" for f in result.findings if f["until"] is None]:
+        console.print(f"health       {', '.join(dict.fromkeys(found))}", highlight=False, soft_wrap=True)
     console.print(f"run          {folder}", highlight=False, soft_wrap=True)
+    console.print(f"report       {folder / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"tensorboard  tensorboard --logdir {folder}", highlight=False, soft_wrap=True)
 
 

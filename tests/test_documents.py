@@ -11,6 +11,8 @@ import pytest
 import experiment.config
 from experiment.config import compose_config
 from experiment.training import run_training
+from tests.experiment.test_healthy_runs import HEALTHY
+from tests.experiment.test_planted_faults import FAULTS
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
@@ -18,6 +20,7 @@ DOCUMENTS = [
     ROOT / "models/gcn_lstm/README.md",
     ROOT / "models/event_predictor/README.md",
     ROOT / "benchmarks/README.md",
+    ROOT / "callbacks/README.md",
 ]
 FOUND = {line for path in DOCUMENTS for line in re.findall(r"python train\.py ([^`\n#]+)", path.read_text())}
 # Not the mistake that the README shows, nor the data set that its reader writes.
@@ -33,6 +36,14 @@ def test_no_figure_is_missing(path):
 def test_linked_files_exist(path):
     links = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
     assert not [link for link in links if not (path.parent / link).exists()]
+
+
+def test_the_table_of_planted_faults_is_the_one_that_is_tested():
+    table = (ROOT / "callbacks/README.md").read_text().split("| planted |")[1].split("| healthy")
+    rows = dict(re.findall(r"^\| ([^|`]+?) \| [^|]+ \| (yes|no) \|$", table[0], re.MULTILINE))
+    assert rows == {name: "yes" if fault.stops else "no" for name, fault in FAULTS.items()}
+    healthy = re.findall(r"^\| ([^|-]+) \|$", table[1], re.MULTILINE)
+    assert set(HEALTHY) < set(healthy) and len(healthy) >= 10
 
 
 @pytest.mark.parametrize("command", COMMANDS)

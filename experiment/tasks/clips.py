@@ -1,15 +1,23 @@
 """Classifying skeleton clips."""
 
+import math
+from pathlib import Path
+
 import lightning as L
 import numpy as np
 import torch
 from omegaconf import DictConfig
 
+from callbacks.judging import judge_clips
 from callbacks.predictions import KeepPredictions
 from datamodules.skeletons.datamodule import SkeletonDataModule
+from experiment.baselines import clip_baselines
 from experiment.build import build_net, build_optimisation
+from experiment.evaluation import evaluate_clips
 from experiment.results import Part, TestResult, bootstrap_interval
 from lightning_modules.classification import ClipClassifier
+from models.baselines.scores import ClipBaselines
+from models.baselines.verdict import Verdict
 from schemas.batches import ClipOutput
 from storage import fingerprint
 
@@ -19,6 +27,7 @@ class ClipTask:
 
     unit = drawn = "clips"
     nothing_to_train = "Change datamodule.split."
+    headline = "accuracy"
 
     def shown(self, config: DictConfig) -> dict[str, str]:
         return {
@@ -68,20 +77,57 @@ class ClipTask:
             class_weights=weights,
         )
 
-    def keeper(self) -> L.Callback:
-        return KeepPredictions()
+    def keeper(self, monitor: str, lower_is_better: bool) -> L.Callback:
+        return KeepPredictions(monitor, lower_is_better)
+
+    def uniform(self, datamodule: SkeletonDataModule, module: ClipClassifier) -> dict[str, float]:
+        return {"loss": math.log(datamodule.schema.num_classes)}
+
+    def baselines(
+        self, datamodule: SkeletonDataModule, module: ClipClassifier, cache: Path
+    ) -> dict[str, ClipBaselines]:
+        return clip_baselines(datamodule, cache)
+
+    def blind(self, validation: ClipBaselines) -> dict[str, float]:
+        return {}
+
+    def judge(
+        self,
+        datamodule: SkeletonDataModule,
+        output: ClipOutput,
+        baselines: ClipBaselines,
+        split: str,
+        looks: int,
+        final: bool,
+    ) -> Verdict | None:
+        return judge_clips(output, baselines, datamodule.schema.classes, split, looks, final)
 
     def conclude(
-        self, datamodule: SkeletonDataModule, module: ClipClassifier, keeper: KeepPredictions, metrics: dict
+        self,
+        datamodule: SkeletonDataModule,
+        module: ClipClassifier,
+        output: ClipOutput,
+        metrics: dict,
+        baselines: ClipBaselines | None,
     ) -> TestResult:
-        output = keeper.test
         correct = (output.logits.argmax(dim=1) == output.label).numpy()
         return TestResult(
             metrics=metrics,
             interval=bootstrap_interval(correct),
             tested=(len(correct), self.count(datamodule, "test")),
             parts=_parts(datamodule, output, correct),
+            baselines=baselines.levels[self.headline] if baselines else {},
         )
+
+    def evaluate(
+        self,
+        datamodule: SkeletonDataModule,
+        module: ClipClassifier,
+        output: ClipOutput,
+        baselines: ClipBaselines | None,
+        verdict: Verdict | None,
+    ) -> dict:
+        return evaluate_clips(output, datamodule.schema, verdict)
 
 
 def _parts(datamodule: SkeletonDataModule, output: ClipOutput, correct: np.ndarray) -> dict[str, Part]:

@@ -1,6 +1,8 @@
 """Predicting the next event of a sequence."""
 
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import lightning as L
 import numpy as np
@@ -8,17 +10,22 @@ from omegaconf import DictConfig
 from rich import get_console
 from rich.markup import escape
 
-from callbacks.predictions import KeepEventScores
+from callbacks.judging import judge_events
+from callbacks.predictions import EventScores, KeepEventScores
 from datamodules.events.datamodule import EventDataModule
 from datamodules.events.table import SPLITS, EventTable
-from experiment.baselines import count_baselines
+from experiment.baselines import event_baselines
 from experiment.build import build_net, build_optimisation
+from experiment.evaluation import evaluate_events
 from experiment.results import TestResult, grouped_interval
 from lightning_modules.event_prediction import EventPrediction
+from models.baselines.scores import EventBaselines
+from models.baselines.verdict import DRAWS, Verdict
 from schemas.errors import ConfigError
 from storage import fingerprint
 
 SHOWN_BASELINES = ("unigram", "counts (best on val)", "counts, chained")
+PROVISIONAL_DRAWS = 200
 FIGURES = {"accuracy": "accuracy", "top5": "top-5"}
 
 
@@ -26,6 +33,7 @@ class EventTask:
     """See `experiment.tasks.task.Task`."""
 
     unit, drawn = "events", "sequences"
+    headline = "loss"
     nothing_to_train = "No sequence has two events there: is datamodule.sequence the right column?"
 
     def shown(self, config: DictConfig) -> dict[str, str]:
@@ -80,37 +88,85 @@ class EventTask:
             schedule=schedule,
         )
 
-    def keeper(self) -> L.Callback:
-        return KeepEventScores()
+    def keeper(self, monitor: str, lower_is_better: bool) -> L.Callback:
+        return KeepEventScores(monitor, lower_is_better)
+
+    def uniform(self, datamodule: EventDataModule, module: EventPrediction) -> dict[str, float]:
+        given = "_given_earlier" if module.metrics["val"].chained else ""
+        nats = {field.name: math.log(field.cardinality) for field in datamodule.table.fields if field.role == "dynamic"}
+        return {"loss": sum(nats.values()) / len(nats)} | {f"ce{given}/{name}": value for name, value in nats.items()}
+
+    def baselines(self, datamodule: EventDataModule, module: EventPrediction, cache: Path) -> dict[str, EventBaselines]:
+        names = datamodule.schema.dynamic_names
+        order = [names[place] for place in module.net.heads.order] if module.metrics["val"].chained else None
+        with get_console().status("Counting: what a model has to beat ..."):
+            return event_baselines(datamodule.table, order, cache)
+
+    def blind(self, validation: EventBaselines) -> dict[str, float]:
+        mean = validation.blind.sum(axis=0) / validation.count.sum()
+        return dict(zip(validation.fields, mean.tolist(), strict=True))
+
+    def judge(
+        self,
+        datamodule: EventDataModule,
+        output: EventScores,
+        baselines: EventBaselines,
+        split: str,
+        looks: int,
+        final: bool,
+    ) -> Verdict | None:
+        draws = DRAWS if final else PROVISIONAL_DRAWS
+        return judge_events(output, baselines, split, looks, final, draws)
 
     def conclude(
-        self, datamodule: EventDataModule, module: EventPrediction, keeper: KeepEventScores, metrics: dict
+        self,
+        datamodule: EventDataModule,
+        module: EventPrediction,
+        output: EventScores,
+        metrics: dict,
+        baselines: EventBaselines | None,
     ) -> TestResult:
-        schema, table = datamodule.schema, datamodule.table
+        tested = len(output.nll), self.count(datamodule, "test")
+        # Only on the very same targets: where a limit left some out there is nothing to compare with.
+        levels = baselines.levels if baselines and tested[0] == tested[1] else {}
         chained = module.metrics["test"].chained
         given, label_given = ("_given_earlier", " given earlier") if chained else ("", "")
-        order = [schema.dynamic_names[place] for place in module.net.heads.order] if chained else None
-        tested = len(keeper.test.nll), self.count(datamodule, "test")
-        with get_console().status("Counting: what a model has to beat ..."):
-            # Only on the very same targets: where a limit left some out there is nothing to compare with.
-            baselines = count_baselines(table, "test", order) if tested[0] == tested[1] else {}
-        floors = table.facts.get("floors", {})
-        by_field = {}
-        for place, name in enumerate(schema.dynamic_names):
+        floors, by_field = self._floors(datamodule, module), {}
+        for name in datamodule.schema.dynamic_names:
             row = {f"cross-entropy{label_given}": metrics[f"test/ce{given}/{name}"]}
-            row |= {label: float(nll_D[place]) for label, nll_D in baselines.items() if label in SHOWN_BASELINES}
+            known = levels.get(f"ce{given}/{name}", {})
+            row |= {label: value for label, value in known.items() if label in SHOWN_BASELINES}
             if name in floors:
-                row["floor"] = floors[name]["chained" if chained else "independent"]
+                row["floor"] = floors[name]
             for figure, label in FIGURES.items():
                 row[label + label_given] = metrics[f"test/{figure}{given}/{name}"]
             by_field[name] = row
         return TestResult(
             metrics=metrics,
-            interval=grouped_interval(keeper.test.nll.mean(dim=1).numpy(), keeper.test.sequence_id.numpy()),
+            interval=grouped_interval(output.nll.mean(dim=1).numpy(), output.sequence_id.numpy()),
             tested=tested,
             by_field=by_field,
-            baselines={label: float(nll_D.mean()) for label, nll_D in baselines.items()},
+            baselines=levels.get(self.headline, {}),
         )
+
+    def evaluate(
+        self,
+        datamodule: EventDataModule,
+        module: EventPrediction,
+        output: EventScores,
+        baselines: EventBaselines | None,
+        verdict: Verdict | None,
+    ) -> dict:
+        names = list(datamodule.schema.dynamic_names)
+        # Baselines stand beside the same targets only, and so they do where there is a verdict.
+        beside = baselines if verdict else None
+        return evaluate_events(output, beside, verdict, names, self._floors(datamodule, module))
+
+    @staticmethod
+    def _floors(datamodule: EventDataModule, module: EventPrediction) -> dict[str, float]:
+        """Field -> its entropy in nats, where the data know it."""
+        kind = "chained" if module.metrics["val"].chained else "independent"
+        return {name: floor[kind] for name, floor in datamodule.table.facts.get("floors", {}).items()}
 
 
 def _refuse_impossible_targets(impossible: Mapping[str, Sequence[str]], table: EventTable) -> None:

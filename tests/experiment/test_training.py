@@ -203,7 +203,7 @@ def test_tensorboard_has_what_a_person_looks_for(tmp_path, data_dir):
 
 
 def test_parts_of_the_test_split_are_reported_apart(tmp_path, make_store):
-    store = make_store("nw_ucla", groups=("subject",), source={"minimal_pairs": [[0, 1, "handshape"]]})
+    store = make_store("nw_ucla", groups=("subject", "camera"), source={"minimal_pairs": [[0, 1, "handshape"]]})
     first = store.rows("train")[0]
     copied, test = store.frames[store.offsets[first] : store.offsets[first + 1]], store.rows("test")
     with new_store(
@@ -218,7 +218,7 @@ def test_parts_of_the_test_split_are_reported_apart(tmp_path, make_store):
                     int(store.labels[row]),
                     str(store.ids[row]),
                     split,
-                    groups={"subject": str(store.groups["subject"][row])},
+                    groups={group: str(members[row]) for group, members in store.groups.items()},
                 )
             )
     run(tmp_path / "run", tmp_path / "copied", *SMALL)
@@ -366,7 +366,7 @@ def test_a_small_net_learns_what_it_is_shown_again_and_again(tmp_path, data_dir)
 
 
 def test_a_missing_test_split_is_found_before_training(tmp_path, make_store):
-    store = make_store("nw_ucla", groups=("subject",), splits=("train",))
+    store = make_store("nw_ucla", groups=("subject", "camera"), splits=("train",))
     with pytest.raises(DataError, match=r"no test clips.*test=false"):
         run(tmp_path / "run", store.folder.parent, *SMALL, "datamodule.split.validation_share=0.3")
     assert not (tmp_path / "run" / "checkpoints").exists()
