@@ -26,12 +26,13 @@ def describe_architecture(name: str, net: nn.Module) -> dict:
 
 
 def _widths(module: nn.Module) -> str:
-    """in -> out of a module's own weights; empty where it has none."""
+    """in -> out of a module's own weights, or of the linear map in it; empty where it has none."""
     if isinstance(module, nn.LSTM):
         ways = " x 2 directions" if module.bidirectional else ""
         layers = "1 layer" if module.num_layers == 1 else f"{module.num_layers} layers"
         return f"{module.input_size} -> {module.hidden_size}{ways}, {layers}"
-    weight = getattr(module, "weight", None)
+    inner = getattr(module, "linear", None)
+    weight = inner.weight if isinstance(inner, nn.Linear) else getattr(module, "weight", None)
     if not isinstance(weight, nn.Parameter):
         own = [tuple(p.shape) for p in module.parameters(recurse=False)]
         return ", ".join(" x ".join(map(str, shape)) or "1" for shape in own)

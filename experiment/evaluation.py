@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from callbacks.predictions import EventScores
-from models.baselines.scores import EventBaselines
+from models.baselines.event_counts import COPY_LAST
+from models.baselines.scores import ClipBaselines, EventBaselines
 from models.baselines.verdict import Verdict
 from schemas.batches import ClipOutput
 from schemas.clips import ClipSchema
@@ -15,8 +16,12 @@ from schemas.clips import ClipSchema
 BINS = 15
 
 
-def evaluate_clips(output: ClipOutput, schema: ClipSchema, verdict: Verdict | None) -> dict:
-    """Every class's clips, accuracy and verdict, the confusion matrix, and the reliability of the confidence."""
+def evaluate_clips(
+    output: ClipOutput, schema: ClipSchema, baselines: ClipBaselines | None, verdict: Verdict | None
+) -> dict:
+    """Every class's clips, accuracy (the share of them that is found) beside the best baseline's, and verdict; the
+    confusion matrix; the reliability of the confidence.
+    """
     chosen = torch.nan_to_num(output.logits).argmax(dim=1)
     predicted, label = chosen.numpy(), output.label.numpy()
     counts = np.zeros((schema.num_classes, schema.num_classes), dtype=np.int64)
@@ -27,9 +32,9 @@ def evaluate_clips(output: ClipOutput, schema: ClipSchema, verdict: Verdict | No
             continue
         row: dict[str, float | str] = {"clips": int(is_it.sum()), "accuracy": float((predicted[is_it] == k).mean())}
         if verdict is not None and name in verdict.parts:
-            part = verdict.parts[name]
-            row |= {"balanced accuracy": part.value, f"{part.best.baseline}, balanced": part.best.value}
-            row |= {"verdict": part.level}
+            of_class = baselines.label == k
+            row[baselines.best] = float((baselines.predicted[baselines.best][of_class] == k).mean())
+            row |= {"balanced accuracy": verdict.parts[name].value, "verdict": verdict.parts[name].level}
         table[name] = row
     confidence = torch.softmax(output.logits, dim=1).max(dim=1).values.numpy()
     return {
@@ -61,7 +66,8 @@ def evaluate_events(
             row["floor"] = floors[field]
         row["accuracy"] = hit_D[d]
         if baselines is not None:
-            row |= {f"{name}, accuracy": float(share[d]) for name, share in baselines.accuracy.items()}
+            for name in (COPY_LAST, baselines.best):
+                row[f"accuracy, {name}"] = float(baselines.accuracy[name][d])
         if verdict is not None:
             row["verdict"] = verdict.parts[field].level
         table[field] = row

@@ -18,7 +18,7 @@ SHORT = {BEATS_BEST: "beats the best", ABOVE_CHANCE: "above chance", AT_CHANCE: 
 """Verdicts as a narrow column has them."""
 COUNTED = {
     BEATS_BEST: "beat the best baseline",
-    ABOVE_CHANCE: "above chance and below the best baseline",
+    ABOVE_CHANCE: "above chance without beating the best baseline",
     AT_CHANCE: "at or below chance",
 }
 FLOOR = "floor"

@@ -127,7 +127,7 @@ class ClipTask:
         baselines: ClipBaselines | None,
         verdict: Verdict | None,
     ) -> dict:
-        return evaluate_clips(output, datamodule.schema, verdict)
+        return evaluate_clips(output, datamodule.schema, baselines, verdict)
 
 
 def _parts(datamodule: SkeletonDataModule, output: ClipOutput, correct: np.ndarray) -> dict[str, Part]:

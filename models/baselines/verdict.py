@@ -90,11 +90,10 @@ class Verdict:
             said += f" by {against.better_by:.3f} [{low:.3f}, {high:.3f}]"
             lead = ""
         else:
-            undecided = against.sure[0] <= 0 <= against.sure[1]
-            if undecided and self.level == ABOVE_CHANCE:
+            if self.level == ABOVE_CHANCE and high >= 0:
                 said = "above chance, not told apart from the best baseline"
             lead = f", lead {against.better_by:+.3f} [{low:+.3f}, {high:+.3f}]"
-            lead += ": too few to tell" if undecided and against.better_by > 0 else ""
+            lead += ": too few to tell" if low > 0 else ""
         beside = f"{against.baseline} {against.value:.3f}{lead}"
         provisional = "" if self.final else "so far "
         return f"{provisional}{said}: {self.metric} {judged.value:.3f} on {self.split_name}, {beside}"
