@@ -2,7 +2,6 @@
 
 import lightning as L
 import numpy as np
-import torch
 
 from callbacks import pictures
 from callbacks.board import board_of
@@ -67,8 +66,8 @@ class ConfusionMatrix(L.Callback):
     def on_validation_batch_end(
         self, trainer, pl_module, outputs: ClipOutput, batch, batch_idx, dataloader_idx=0
     ) -> None:
-        predicted = torch.nan_to_num(outputs.logits).argmax(dim=1)
-        np.add.at(self._counts, (outputs.label.cpu().numpy(), predicted.cpu().numpy()), 1)
+        label, predicted = outputs.label.cpu().numpy(), outputs.predicted.cpu().numpy()
+        np.add.at(self._counts, (label[predicted >= 0], predicted[predicted >= 0]), 1)
 
     on_test_batch_end = on_validation_batch_end
 

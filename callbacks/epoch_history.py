@@ -36,17 +36,17 @@ class EpochHistory(L.Callback):
         known = {n: v for n, v in trainer.callback_metrics.items() if self._validated or not n.startswith("val/")}
         metrics = {name: float(value) for name, value in known.items()}
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
-        metrics = dict(sorted((metrics | columns_of(trainer)).items()))
-        self.rows.append(row | metrics | {"seconds": time.perf_counter() - self._started})
+        self.rows.append(row | dict(sorted(metrics.items())) | {"seconds": time.perf_counter() - self._started})
         if self.path is not None and trainer.is_global_zero:
-            self._write()
+            self._write(columns_of(trainer))
 
-    def _write(self) -> None:
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+    def _write(self, levels: dict[str, float]) -> None:
+        """Each row with the levels of the baselines, which are the same in all and stand in the file only."""
+        columns = [*dict.fromkeys(name for row in self.rows for name in row), *levels]
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self.rows)
+        writer.writerows(row | levels for row in self.rows)
         atomic.write_text(self.path, text.getvalue())
 
     def state_dict(self) -> dict:

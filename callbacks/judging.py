@@ -2,7 +2,8 @@
 
 Chance is the best that an answer can expect which never looks at its input, chosen in hindsight on the very same
 targets: for clips the most frequent class of the split, for events the split's own shares of every field's values. No
-blind model can be above it but by luck, however train and test differ.
+blind model can be above it but by luck, however train and test differ. The best baseline is chosen in hindsight too:
+who beats it beats them all.
 Legend: n clips, K classes, G sequences, D fields.
 """
 
@@ -29,32 +30,31 @@ def judge_clips(
     everything by that name.
 
     Returns:
-        None where the output has no clip that the baselines know.
+        None where not exactly the baselines' clips were scored: then there is nothing to pair.
     """
-    _, mine, theirs = np.intersect1d(output.clip_id.numpy(), baselines.clip_id, return_indices=True)
-    if len(mine) == 0:
+    ids, mine, theirs = np.intersect1d(output.clip_id.numpy(), baselines.clip_id, return_indices=True)
+    if not len(ids) == len(output.clip_id) == len(baselines.clip_id):
         return None
-    predicted, label = output.logits.argmax(dim=1).numpy()[mine], output.label.numpy()[mine]
-    best = baselines.predicted[baselines.best][theirs]
+    predicted, label = output.predicted.numpy()[mine], output.label.numpy()[mine]
+    name = max(baselines.predicted, key=lambda known: (baselines.predicted[known][theirs] == label).mean())
+    best = baselines.predicted[name][theirs]
     most_frequent = np.full_like(label, np.bincount(label).argmax())
     overall = Judgement(
         float((predicted == label).mean()),
         *(
-            _of_hits(name, predicted == label, other == label, looks)
-            for name, other in ((MOST_FREQUENT, most_frequent), (baselines.best, best))
+            _of_hits(known, predicted == label, other == label, looks)
+            for known, other in ((MOST_FREQUENT, most_frequent), (name, best))
         ),
     )
     present = np.unique(label)
-    parts = {
-        classes[k]: _of_class(label == k, predicted == k, best == k, baselines.best, looks * len(present))
-        for k in present
-    }
+    parts = {classes[k]: _of_class(label == k, predicted == k, best == k, name, looks * len(present)) for k in present}
     return Verdict("accuracy", split, overall, looks, final, len(label), parts)
 
 
 def _of_hits(name: str, model: np.ndarray, other: np.ndarray, looks: int) -> Difference:
     lead = model.astype(float) - other
-    return Difference(name, float(other.mean()), *leads(lead[:, None], np.ones(len(lead)), alone=1.0, looks=looks)[0])
+    found = leads(lead[:, None], np.ones(len(lead)), np.ones(1), np.array([looks]))
+    return Difference(name, float(other.mean()), *found[0])
 
 
 def _of_class(is_it: np.ndarray, model: np.ndarray, other: np.ndarray, name: str, looks: int) -> Judgement:
@@ -90,8 +90,6 @@ def judge_events(
 ) -> Verdict | None:
     """The verdict on the mean cross-entropy over the fields, and on that of each field.
 
-    Chance is the best blind guess, which no uniform one is better than.
-
     Returns:
         None where not every target of the split was scored: then there is nothing to pair.
     """
@@ -100,20 +98,26 @@ def judge_events(
     if not (np.array_equal(sequence, baselines.sequence_id) and np.array_equal(count, baselines.count)):
         return None
     nats = scores.nll.numpy().astype(np.float64)
-    model = np.stack([np.bincount(place, column) for column in nats.T], axis=1)
+    model = _with_mean(np.stack([np.bincount(place, column) for column in nats.T], axis=1))
+    bound = _with_mean(baselines.uniform[None])[0]
+    divided = np.array([looks * len(baselines.fields)] * len(baselines.fields) + [looks])
+    rivals = {name: _with_mean(known) for name, known in baselines.nats.items()}
+    means = {name: known.sum(axis=0) / count.sum() for name, known in rivals.items()}
+    strongest = [min(means, key=lambda name, p=p: means[name][p]) for p in range(len(bound))]
 
-    def differences(name: str, other: np.ndarray) -> tuple[Difference, list[Difference]]:
-        lead, mean = other - model, other.sum(axis=0) / count.sum()
-        whole = Difference(name, float(mean.mean()), *leads(lead.mean(1, keepdims=True), count, 0, looks, draws)[0])
-        parts = leads(lead, count, 0, looks, draws)
-        return whole, [Difference(name, float(mean[d]), *part) for d, part in enumerate(parts)]
+    def differences(names: list[str], other: np.ndarray) -> list[Difference]:
+        found = leads(other - model, count, bound, divided, draws)
+        mean = other.sum(axis=0) / count.sum()
+        return [Difference(name, float(mean[p]), *found[p]) for p, name in enumerate(names)]
 
-    chance, chance_by_field = differences(BLIND, baselines.blind)
-    best, best_by_field = differences(baselines.best, baselines.nats[baselines.best])
-    mean = model.sum(axis=0) / count.sum()
-    parts = {
-        field: Judgement(float(mean[d]), chance_by_field[d], best_by_field[d])
-        for d, field in enumerate(baselines.fields)
-    }
-    overall = Judgement(float(mean.mean()), chance, best)
-    return Verdict("cross-entropy", split, overall, looks, final, len(sequence), parts)
+    chance = differences([BLIND] * len(bound), _with_mean(baselines.blind))
+    best = differences(strongest, np.stack([rivals[name][:, p] for p, name in enumerate(strongest)], axis=1))
+    value = model.sum(axis=0) / count.sum()
+    judged = [Judgement(float(value[p]), chance[p], best[p]) for p in range(len(bound))]
+    parts = dict(zip(baselines.fields, judged[:-1], strict=True))
+    return Verdict("cross-entropy", split, judged[-1], looks, final, len(sequence), parts)
+
+
+def _with_mean(field_GD: np.ndarray) -> np.ndarray:
+    """[G, D] -> [G, D + 1], the mean over the fields last."""
+    return np.column_stack([field_GD, field_GD.mean(axis=1)])

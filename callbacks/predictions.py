@@ -48,18 +48,21 @@ class _Keep(L.Callback):
         raise NotImplementedError
 
     def _joined(self) -> object:
-        columns = (torch.cat([getattr(part, f.name) for part in self._parts]).cpu() for f in fields(self.kind))
-        return self.kind(*columns)
+        joined = self.kind(*(torch.cat([getattr(part, f.name) for part in self._parts]) for f in fields(self.kind)))
+        self._parts = []
+        return joined
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._parts = []
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0) -> None:
-        self._parts.append(self._of_batch(outputs))
+        kept = self._of_batch(outputs)
+        # At once to the CPU: a device has no room for a whole split beside the next epoch.
+        self._parts.append(self.kind(*(getattr(kept, f.name).cpu() for f in fields(self.kind))))
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self._parts and not trainer.sanity_checking:
-            self.val = self._joined()
+        if self._parts and (joined := self._joined()) and not trainer.sanity_checking:
+            self.val = joined
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         value = self.sign * float(trainer.callback_metrics.get(self.monitor, math.nan))
@@ -69,7 +72,7 @@ class _Keep(L.Callback):
     on_test_epoch_start, on_test_batch_end = on_validation_epoch_start, on_validation_batch_end
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.test = self._joined()
+        self.test = self._joined() if self._parts else None
 
 
 class KeepPredictions(_Keep):
@@ -78,7 +81,7 @@ class KeepPredictions(_Keep):
     kind = ClipOutput
 
     def _of_batch(self, outputs: ClipOutput) -> ClipOutput:
-        return outputs
+        return ClipOutput(outputs.logits.float(), outputs.label, outputs.clip_id)
 
 
 class KeepEventScores(_Keep):
@@ -89,7 +92,7 @@ class KeepEventScores(_Keep):
     def _of_batch(self, outputs: EventOutput) -> EventScores:
         at = outputs.scored
         sequence = outputs.sequence_id[:, None].expand_as(at)[at]
-        return EventScores(outputs.nll[at], outputs.hit[at], outputs.confidence[at], sequence)
+        return EventScores(outputs.nll[at].float(), outputs.hit[at], outputs.confidence[at].float(), sequence)
 
 
 def kept_of(trainer: L.Trainer) -> ClipOutput | EventScores | None:

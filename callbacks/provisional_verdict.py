@@ -1,5 +1,6 @@
 """Says during training whether the model has learned anything yet, and beside what."""
 
+import math
 from collections.abc import Callable
 
 import lightning as L
@@ -39,10 +40,17 @@ class ProvisionalVerdict(L.Callback):
             board.add_text("verdict", line, trainer.global_step)
 
 
+LOOKS = 1_000
+"""Of a run whose end is not known."""
+
+
 def looks_of(trainer: L.Trainer) -> int:
-    """How often validation is looked at in the whole run."""
-    every = trainer.check_val_every_n_epoch or 1
-    return max((trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else 1000) // every, 1)
+    """How often validation is looked at in the whole run, in which it may be several times an epoch."""
+    steps, between = trainer.num_training_batches, trainer.val_check_batch
+    in_epoch = steps / between if 0 < between < float("inf") and 0 < steps < float("inf") else 1
+    if not (trainer.max_epochs or 0) > 0:
+        return LOOKS
+    return max(math.ceil(in_epoch * trainer.max_epochs / (trainer.check_val_every_n_epoch or 1)), 1)
 
 
 def colour(level: str) -> str:

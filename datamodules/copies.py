@@ -12,6 +12,8 @@ from schemas.findings import Finding, Severity
 
 MOST = 0.9
 """The share of the smaller of val and test from which the one is the other."""
+LEAST = 5
+"""Copies below which the one is not called the other: a validation split of one clip may have its copy by chance."""
 SHOWN = 3
 """Pairs that a finding names."""
 
@@ -61,7 +63,7 @@ def _is_most(pairs: list[tuple[str, str]], val: Members, test: Members) -> bool:
     """Whether most of the smaller split is, by its contents, in the other."""
     smaller = min(len(val.names), len(test.names))
     copied = min(len({name for name, _ in pairs}), len({name for _, name in pairs}))
-    return smaller > 0 and copied >= MOST * smaller
+    return copied >= LEAST and copied >= MOST * smaller
 
 
 def some_of(names: Sequence[object], shown: int = SHOWN) -> str:

@@ -22,19 +22,18 @@ def evaluate_clips(
     """Every class's clips, accuracy (the share of them that is found) beside the best baseline's, and verdict; the
     confusion matrix; the reliability of the confidence.
     """
-    chosen = torch.nan_to_num(output.logits).argmax(dim=1)
-    predicted, label = chosen.numpy(), output.label.numpy()
-    counts = np.zeros((schema.num_classes, schema.num_classes), dtype=np.int64)
-    np.add.at(counts, (label, predicted), 1)
+    predicted, label = output.predicted.numpy(), output.label.numpy()
+    counts, answered = np.zeros((schema.num_classes, schema.num_classes), dtype=np.int64), predicted >= 0
+    np.add.at(counts, (label[answered], predicted[answered]), 1)
     table = {}
     for k, name in enumerate(schema.classes):
         if not (is_it := label == k).any():
             continue
         row: dict[str, float | str] = {"clips": int(is_it.sum()), "accuracy": float((predicted[is_it] == k).mean())}
         if verdict is not None and name in verdict.parts:
-            of_class = baselines.label == k
-            row[baselines.best] = float((baselines.predicted[baselines.best][of_class] == k).mean())
-            row |= {"balanced accuracy": verdict.parts[name].value, "verdict": verdict.parts[name].level}
+            rival = verdict.overall.best.baseline
+            row[rival] = float((baselines.predicted[rival][baselines.label == k] == k).mean())
+            row |= {"balanced accuracy": verdict.parts[name].value, "verdict": verdict.parts[name].words}
         table[name] = row
     confidence = torch.softmax(output.logits, dim=1).max(dim=1).values.numpy()
     return {
@@ -69,7 +68,7 @@ def evaluate_events(
             for name in (COPY_LAST, baselines.best):
                 row[f"accuracy, {name}"] = float(baselines.accuracy[name][d])
         if verdict is not None:
-            row["verdict"] = verdict.parts[field].level
+            row["verdict"] = verdict.parts[field].words
         table[field] = row
     return {
         "task": "events",
@@ -80,7 +79,11 @@ def evaluate_events(
 
 
 def reliability(confidence: np.ndarray, hit: np.ndarray) -> list[dict]:
-    """Mean confidence and accuracy in 15 equal bins of the confidence (Guo et al. 2017); empty bins are left out."""
+    """Mean confidence and accuracy in 15 equal bins of the confidence (Guo et al. 2017).
+
+    Empty bins are left out, and so is a confidence that is not a number.
+    """
+    confidence, hit = (values[np.isfinite(confidence)] for values in (confidence, hit))
     place = np.clip((confidence * BINS).astype(int), 0, BINS - 1)
     count = np.bincount(place, minlength=BINS)
     confidences, hits = np.bincount(place, confidence, BINS), np.bincount(place, hit, BINS)

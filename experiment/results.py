@@ -51,6 +51,8 @@ class RunResult:
     """By split, what simple models reach as the headline metric."""
     verdict: dict | None = None
     """The last word, as plain values; None where there is nothing to compare with."""
+    verdict_missing: str = ""
+    """Why there is none."""
     findings: list[dict] = field(default_factory=list)
     """What the health checks found, as plain values."""
 

@@ -44,7 +44,7 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
     config.paths.run_dir = str(run.path)
     config.test = config.test if config.test is not None else not multirun
     run.write_config(config, overrides)
-    run.write_status({"state": "running"})
+    run.write_status({"state": "running", "findings": [], "verdict": None, "verdict_missing": "it did not get so far"})
     try:
         result = _train(config, run)
         run.write_status({"state": "finished", "result": result.to_dict()})
@@ -61,11 +61,11 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
 
 
 def _report(folder: Path) -> None:
-    """Writes the report; a disk that has no room for it must not hide why the run ended."""
+    """Writes the report; a disk that has no room for it, or a fault of ours in it, must not hide how the run ended."""
     try:
         write_report(folder)
-    except OSError as error:
-        get_console().print(f"The report could not be written: {error.strerror}", markup=False)
+    except Exception as error:
+        get_console().print(f"The report could not be written: {type(error).__name__}: {error}", markup=False)
 
 
 def _train(config: DictConfig, run: RunFolder) -> RunResult:
@@ -91,33 +91,53 @@ def _train(config: DictConfig, run: RunFolder) -> RunResult:
     comparison = Comparison(task, datamodule, module, Path(config.paths.log_dir) / "baselines")
     comparison.hand_over(trainer)
     try:
-        trainer.fit(module, datamodule=datamodule)
-        result, checkpoint = _epochs(config, trainer, datamodule.name)
-        if config.test:
-            trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
-            metrics = {n: float(value) for n, value in trainer.callback_metrics.items() if n.startswith("test/")}
-            known = comparison.baselines.get("test")
-            result.test = task.conclude(datamodule, module, keeper.test, metrics, known)
-        result.verdict, result.findings = _conclude(run, trainer, comparison, keeper), plain_findings(trainer)
-        result.baselines = {split: known.levels[task.headline] for split, known in comparison.baselines.items()}
-        return result
+        result = _fit_and_test(config, trainer, module, datamodule, comparison, keeper)
     except BaseException as error:
-        _conclude(run, trainer, comparison, keeper)
+        try:
+            _conclude(run, trainer, comparison, keeper)
+        except Exception as second:  # what is said of a run must not hide why it ended
+            get_console().print(f"It could not be concluded either: {type(second).__name__}: {second}", markup=False)
         if isinstance(error, SystemExit):
             # Lightning's way of ending on Ctrl-C.
             raise KeyboardInterrupt from None
         raise
+    result.verdict, result.findings = _conclude(run, trainer, comparison, keeper), plain_findings(trainer)
+    result.verdict_missing = comparison.missing
+    return result
+
+
+def _fit_and_test(
+    config: DictConfig,
+    trainer: L.Trainer,
+    module: L.LightningModule,
+    datamodule: L.LightningDataModule,
+    comparison: Comparison,
+    keeper: L.Callback,
+) -> RunResult:
+    trainer.fit(module, datamodule=datamodule)
+    result, checkpoint = _epochs(config, trainer, datamodule.name)
+    headline = comparison.task.headline
+    if trainer.limit_val_batches == 1.0:
+        result.baselines = {split: known.levels[headline] for split, known in comparison.baselines.items()}
+    if config.test:
+        trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
+        metrics = {n: float(value) for n, value in trainer.callback_metrics.items() if n.startswith("test/")}
+        if keeper.test is not None:
+            known = comparison.baselines.get("test")
+            result.test = comparison.task.conclude(datamodule, module, keeper.test, metrics, known)
+    return result
 
 
 def _conclude(run: RunFolder, trainer: L.Trainer, comparison: Comparison, keeper: L.Callback) -> dict | None:
     """The last word on a run, however it ended: verdict, findings, and the numbers behind the report's tables."""
+    run.write_status({"findings": plain_findings(trainer)})
     verdict, numbers = comparison.conclude(trainer, keeper)
+    spoken = verdict and verdict.to_dict()
+    run.write_status({"verdict": spoken, "verdict_missing": comparison.missing})
     if numbers:
         run.write_json("evaluation.json", numbers)
-    spoken = verdict and verdict.to_dict()
     if verdict and (board := board_of(trainer)):
         board.add_text("verdict", f"at the end: {verdict.sentence}", trainer.global_step)
-    run.write_status({"findings": plain_findings(trainer), "verdict": spoken, "verdict_missing": comparison.missing})
     return spoken
 
 
@@ -150,6 +170,8 @@ def _print_result(result: RunResult, config: DictConfig, folder: Path) -> None:
     if result.verdict:
         style, sentence = colour(result.verdict["level"]), escape(result.verdict["sentence"])
         console.print(f"verdict      [{style}]{sentence}[/]", highlight=False, soft_wrap=True)
+    elif result.verdict_missing:
+        console.print(f"no verdict   {escape(result.verdict_missing)}", highlight=False, soft_wrap=True)
     if found := [f"{f['check']} ({f['severity']})" for f in result.findings if f["until"] is None]:
         console.print(f"health       {', '.join(dict.fromkeys(found))}", highlight=False, soft_wrap=True)
     console.print(f"run          {folder}", highlight=False, soft_wrap=True)

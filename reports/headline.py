@@ -125,7 +125,7 @@ def _verdict(run: RunFiles) -> str:
         notes.append("On the validation split, by which the best epoch was chosen: the test split stayed closed.")
     if looks := number(verdict.get("looks")):
         shared = f", shared among the {figure(looks)} looks at this split" if looks > 1 else ""
-        notes.append(f"The level is sure at 99.9 %{shared}.")
+        notes.append(f"What it claims is sure at 99.9 %{shared}.")
     return alert(BOXES.get(str(verdict.get("level")), "NOTE"), *lines, *([" ".join(notes)] if notes else []))
 
 

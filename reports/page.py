@@ -8,11 +8,17 @@ from pathlib import Path
 
 import markdown
 
-from models.baselines.verdict import ABOVE_CHANCE, AT_CHANCE, BEATS_BEST
+from models.baselines.verdict import ABOVE_CHANCE, AT_CHANCE, BEATS_BEST, UNSURE_OF_BEST, UNSURE_OF_CHANCE
 from reports.parts import SHORT
 
 STYLE = Path(__file__).with_name("style.css")
-COLOURS = {BEATS_BEST: "good", ABOVE_CHANCE: "fair", AT_CHANCE: "bad"}
+COLOURS = {
+    BEATS_BEST: "good",
+    UNSURE_OF_BEST: "fair",
+    ABOVE_CHANCE: "fair",
+    UNSURE_OF_CHANCE: "fair",
+    AT_CHANCE: "bad",
+}
 PAGE = """<!doctype html>
 <html lang="en">
 <head>

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from models.baselines.verdict import ABOVE_CHANCE, AT_CHANCE, BEATS_BEST
+from models.baselines.verdict import ABOVE_CHANCE, AT_CHANCE, BEATS_BEST, UNSURE_OF_BEST, UNSURE_OF_CHANCE
 from reports.drawing import BASELINE, MODEL, label_text
 from reports.markdown_text import code, details, escape, figure, table
 from reports.run_files import RunFiles, mapping, number, rises
@@ -14,11 +14,19 @@ ROWS = 40
 OWN = ("cross-entropy", "accuracy", "balanced", "top", "calib", "recall", "precision", "f1", "macro", "accu", "share")
 """How the model's own columns begin; `clips` and `events` count."""
 COUNTS = ("clips", "events", "members", "count", "n")
-SHORT = {BEATS_BEST: "beats the best", ABOVE_CHANCE: "above chance", AT_CHANCE: "at chance"}
+SHORT = {
+    BEATS_BEST: "beats the best",
+    UNSURE_OF_BEST: "above chance",
+    ABOVE_CHANCE: "below the best",
+    UNSURE_OF_CHANCE: "not sure",
+    AT_CHANCE: "at chance",
+}
 """Verdicts as a narrow column has them."""
 COUNTED = {
     BEATS_BEST: "beat the best baseline",
-    ABOVE_CHANCE: "above chance without beating the best baseline",
+    UNSURE_OF_BEST: "above chance and not surely above the best baseline",
+    ABOVE_CHANCE: "above chance and below the best baseline",
+    UNSURE_OF_CHANCE: "not surely above chance",
     AT_CHANCE: "at or below chance",
 }
 FLOOR = "floor"
@@ -53,8 +61,9 @@ def parts_of(run: RunFiles) -> Parts | None:
     if not rows:
         return None
     for name, verdict in mapping(run.verdict.get("parts")).items():
-        if (level := mapping(verdict).get("level")) and name in rows:
-            rows[name].setdefault("verdict", level)
+        known = mapping(verdict)
+        if (words := known.get("words", known.get("level"))) and name in rows:
+            rows[name].setdefault("verdict", words)
     columns = list(dict.fromkeys(str(column) for row in rows.values() for column in row))
     figures = [c for c in columns if any(number(row.get(c)) is not None for row in rows.values())]
     own = [column for column in figures if column.lower().startswith(OWN)]

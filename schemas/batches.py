@@ -56,6 +56,11 @@ class ClipOutput:
     clip_id: Tensor
     """[B] int64, the clip's row in its store."""
 
+    @property
+    def predicted(self) -> Tensor:
+        """[B] int64, the likeliest class; -1, which is none, where a logit is not a finite number."""
+        return torch.where(self.logits.isfinite().all(dim=1), self.logits.argmax(dim=1), -1)
+
 
 @dataclass
 class EventBatch:

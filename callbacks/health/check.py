@@ -36,14 +36,14 @@ class HealthCheck(L.Callback):
         if known is not None and known.until is None:
             return
         self.found[finding.key] = finding
+        if board := board_of(trainer):
+            board.add_text(f"health/{self.name}", str(finding), trainer.global_step)
         if finding.severity == Severity.STOP:
             where = f"{finding.check}, epoch {finding.epoch}" if finding.epoch else finding.check
             raise ExperimentError(finding.saw.rstrip("."), where=where, remedy=finding.remedy)
         if trainer.is_global_zero:
             style = STYLES[finding.severity]
             get_console().print(f"[{style}]{finding.severity}[/] {escape(str(finding))}", highlight=False)
-            if board := board_of(trainer):
-                board.add_text(f"health/{self.name}", str(finding), trainer.global_step)
 
     def clear(self, trainer: L.Trainer, key: str = "") -> None:
         """Says that what was found under this key is gone at this epoch."""

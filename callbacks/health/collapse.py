@@ -17,7 +17,7 @@ IN_A_ROW = 3
 """Validations: during a warm-up a healthy net may predict one class for an epoch or two."""
 LEAST = 20
 """Clips or events; of fewer nothing is said."""
-LEAST_CLASSES = 3
+LEAST_CLASSES = 2
 ONE_CLASS = 0.95
 """The share of predictions that is nearly all."""
 RIGHTLY = 0.8

@@ -27,13 +27,14 @@ class Overfit(HealthCheck):
 
     Args:
         monitor: the metric that chooses the best epoch, such as `val/accuracy`.
+        mode: whether less (`min`) or more (`max`) of it is better.
     """
 
     name = "overfit"
 
-    def __init__(self, monitor: str):
+    def __init__(self, monitor: str, mode: str):
         super().__init__()
-        self.monitor = monitor
+        self.monitor, self._less_is_better = monitor, mode == "min"
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         rows = next((c.rows for c in trainer.callbacks if isinstance(c, EpochHistory)), [])
@@ -82,10 +83,6 @@ class Overfit(HealthCheck):
         if not monitored or self.monitor not in rows[-1]:
             return None
         return (min if self._less_is_better else max)(monitored, key=lambda row: row[self.monitor])
-
-    @property
-    def _less_is_better(self) -> bool:
-        return self.monitor.endswith(("loss", "nll"))
 
     def _worsened(self, rows: list[dict], best: dict) -> bool:
         """By the median of the last validations: the best of many noisy figures is better than any one of them."""

@@ -5,6 +5,8 @@ import numpy as np
 
 from callbacks.epoch_history import EpochHistory
 from callbacks.health.check import HealthCheck
+from callbacks.provisional_verdict import verdict_of
+from models.baselines.verdict import AT_CHANCE
 from schemas.findings import Finding, Severity
 
 NOISE = 3.0
@@ -22,6 +24,8 @@ LEARNED_ACCURACY = 0.95
 
 class Stalled(HealthCheck):
     """Reports a training loss that has been flat within its noise and never clearly fell.
+
+    Not where the provisional verdict says that the model is above chance: then all was learned in the first epoch.
 
     Args:
         epochs: the window, which includes the present epoch.
@@ -41,7 +45,10 @@ class Stalled(HealthCheck):
             return
         window = losses[-self.epochs :]
         below = (losses[0] - window.mean()) / max(abs(losses[0]), 1e-12)
+        verdict = verdict_of(trainer)
         learned = below >= IMPROVED or rows[-1].get("train/accuracy", 0.0) >= LEARNED_ACCURACY
+        # Where an epoch is long all may have been learned in the first.
+        learned = learned or (verdict is not None and verdict.level != AT_CHANCE)
         if learned or not is_flat(window):
             self.clear(trainer)
             return

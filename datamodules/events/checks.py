@@ -5,6 +5,7 @@ Skewed fields are normal, so there is no check of balance; and a value that trai
 """
 
 import hashlib
+from collections import Counter
 from itertools import combinations
 
 import numpy as np
@@ -40,15 +41,18 @@ def _whole_sequences(table: EventTable) -> dict[str, Members]:
     """Of each split the sequences that lie in it with all their events, by a checksum of their values and moments.
 
     A sequence of one event is never predicted, and under a cut in time copies fall to the same sides: neither leaks.
+    What stands several times within train itself repeats by nature (short sequences, times that all begin at zero).
     """
     lengths = np.diff(table.starts)
     first, last = (reduce.reduceat(table.split, table.starts[:-1]) for reduce in (np.minimum, np.maximum))
     members = {}
     for number, split in enumerate(SPLITS):
         own = np.flatnonzero((lengths > 1) & (first == number) & (last == number))
-        members[split] = Members(
-            [str(name) for name in table.sequence_names[own]], [_digest(table, sequence) for sequence in own]
-        )
+        contents = [_digest(table, sequence) for sequence in own]
+        if split == "train":
+            natural = {content for content, times in Counter(contents).items() if times > 1}
+        unlike = [None if content in natural else content for content in contents]
+        members[split] = Members([str(name) for name in table.sequence_names[own]], unlike)
     return members
 
 

@@ -110,13 +110,15 @@ class ClipTask:
         metrics: dict,
         baselines: ClipBaselines | None,
     ) -> TestResult:
-        correct = (output.logits.argmax(dim=1) == output.label).numpy()
+        correct = (output.predicted == output.label).numpy()
+        tested = len(correct), self.count(datamodule, "test")
         return TestResult(
             metrics=metrics,
             interval=bootstrap_interval(correct),
-            tested=(len(correct), self.count(datamodule, "test")),
+            tested=tested,
             parts=_parts(datamodule, output, correct),
-            baselines=baselines.levels[self.headline] if baselines else {},
+            # Only on the very same clips: where a limit left some out there is nothing to compare with.
+            baselines=baselines.levels[self.headline] if baselines and tested[0] == tested[1] else {},
         )
 
     def evaluate(

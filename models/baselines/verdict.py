@@ -16,11 +16,14 @@ import numpy as np
 AT_CHANCE = "at or below chance"
 ABOVE_CHANCE = "above chance, below the best baseline"
 BEATS_BEST = "beats the best baseline"
+UNSURE_OF_CHANCE = "not surely above chance"
+UNSURE_OF_BEST = "above chance, not surely above the best baseline"
+"""What a person is told where the interval that decides leaves open what the one that is shown suggests."""
 ERROR = 0.001
 """The chance of a wrong verdict in all looks and parts together."""
-DRAWS = 1_000
 FEWEST = 20
-"""Sequences, less one, below which nothing is decided."""
+"""Clips or sequences, less one, below which nothing is decided."""
+DRAWS = 1_000
 Interval = tuple[float, float]
 
 
@@ -49,10 +52,20 @@ class Judgement:
 
     @property
     def level(self) -> str:
+        """One of the three that a program may ask for: what is not sure is not claimed."""
         # Asked this way round, a figure that is not a number is at chance too.
         if not self.chance.sure[0] > 0:
             return AT_CHANCE
         return BEATS_BEST if self.best.sure[0] > 0 else ABOVE_CHANCE
+
+    @property
+    def words(self) -> str:
+        """The level for a person: also says where the 95 % interval points higher, and it is only not sure."""
+        if self.level == AT_CHANCE and self.chance.shown[0] > 0:
+            return UNSURE_OF_CHANCE
+        if self.level == ABOVE_CHANCE and not self.best.shown[1] < 0:
+            return UNSURE_OF_BEST
+        return self.level
 
 
 @dataclass(frozen=True)
@@ -83,25 +96,21 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The verdict with its figures, for a person."""
-        judged, said = self.overall, self.level
+        judged, said = self.overall, self.overall.words
         against = judged.chance if self.level == AT_CHANCE else judged.best
         low, high = against.shown
         if self.level == BEATS_BEST:
             said += f" by {against.better_by:.3f} [{low:.3f}, {high:.3f}]"
-            lead = ""
+            beside = f"{against.baseline} {against.value:.3f}"
         else:
-            if self.level == ABOVE_CHANCE and high >= 0:
-                said = "above chance, not told apart from the best baseline"
-            lead = f", lead {against.better_by:+.3f} [{low:+.3f}, {high:+.3f}]"
-            lead += ": too few to tell" if low > 0 else ""
-        beside = f"{against.baseline} {against.value:.3f}{lead}"
+            lead = f"lead {against.better_by:+.3f} [{low:+.3f}, {high:+.3f}]"
+            beside = f"{against.baseline} {against.value:.3f}, {lead}"
         provisional = "" if self.final else "so far "
         return f"{provisional}{said}: {self.metric} {judged.value:.3f} on {self.split_name}, {beside}"
 
     def to_dict(self) -> dict:
         """Plain values for status.json."""
         return {
-            "level": self.level,
             "sentence": self.sentence,
             "split": self.split,
             "metric": self.metric,
@@ -109,64 +118,67 @@ class Verdict:
             "looks": self.looks,
             "units": self.units,
             **_plain(self.overall),
-            "parts": {name: {"level": part.level} | _plain(part) for name, part in self.parts.items()},
+            "parts": {name: _plain(part) for name, part in self.parts.items()},
         }
 
 
 def _plain(judged: Judgement) -> dict:
-    return {"value": judged.value, "chance": vars(judged.chance), "best": vars(judged.best)}
+    sides = {"chance": vars(judged.chance), "best": vars(judged.best)}
+    return {"level": judged.level, "words": judged.words, "value": judged.value} | sides
 
 
 def leads(
-    total_UP: np.ndarray, count_U: np.ndarray, alone: float, looks: int, draws: int = DRAWS
+    total_UP: np.ndarray, count_U: np.ndarray, bound_P: np.ndarray, divided_P: np.ndarray, draws: int = DRAWS
 ) -> list[tuple[float, Interval, Interval]]:
     """(lead, shown, sure) of each part, from the model's lead over a baseline summed over each unit's items.
+
+    Two pseudo-units of one item, one for the model and one against, stand in for what a sample did not show: few units
+    that agree, or a rare miss that is not among them, are not certainty (for hits: Agresti and Min 2005).
 
     Args:
         total_UP: a unit's summed lead.
         count_U: its items.
-        alone: the largest lead that one item can have either way, where there is such a bound (1 for a hit): two
-            pseudo-units, one for and one against, then keep a few clips that agree from being taken for certainty
-            (Agresti and Min 2005). 0: none, and Student's t takes the place of the normal quantile.
-        looks: by which, and by the parts, the error is divided.
+        bound_P: the lead of a pseudo-unit: 1 for a hit, ln V for nats.
+        divided_P: by what ERROR is divided: looks, and parts.
     """
-    units, parts = total_UP.shape
-    items = count_U.sum()
-    lead_P = total_UP.sum(axis=0) / items
+    units, items = len(count_U), count_U.sum()
     shown = _percentiles(total_UP, count_U, draws)
-    if alone:
-        padded = np.concatenate([total_UP, np.full((1, parts), alone), np.full((1, parts), -alone)])
-        counts, middle = np.concatenate([count_U, [1, 1]]), total_UP.sum(axis=0) / (items + 2)
-        quantile = NormalDist().inv_cdf(1 - ERROR / looks / parts / 2)
-    else:
-        padded, counts, middle = total_UP, count_U, lead_P
-        quantile = _student(1 - ERROR / looks / parts / 2, units - 1)
+    padded, counts = np.concatenate([total_UP, [bound_P], [-bound_P]]), np.concatenate([count_U, [1, 1]])
+    middle_P = total_UP.sum(axis=0) / counts.sum()
     # The standard error of a ratio of sums over units, in its linear form.
-    spread = ((padded - middle * counts[:, None]) ** 2).sum(axis=0)
-    error_P = np.sqrt(spread * len(padded) / max(len(padded) - 1, 1)) / counts.sum()
-    reach_P = quantile * error_P if np.isfinite(quantile) else np.full(parts, np.inf)
-    return [
-        (float(lead_P[p]), shown[p], (float(middle[p] - reach_P[p]), float(middle[p] + reach_P[p])))
-        for p in range(parts)
-    ]
+    spread_P = ((padded - middle_P * counts[:, None]) ** 2).sum(axis=0)
+    error_P = np.sqrt(spread_P * len(padded) / (len(padded) - 1)) / counts.sum()
+    found = []
+    for part, interval in enumerate(shown):
+        quantile = _student(1 - ERROR / float(divided_P[part]) / 2, units - 1)
+        reach = quantile * error_P[part] if np.isfinite(quantile) else np.inf
+        sure = float(middle_P[part] - reach), float(middle_P[part] + reach)
+        found.append((float(total_UP[:, part].sum() / items), interval, sure))
+    return found
 
 
 def _percentiles(total_UP: np.ndarray, count_U: np.ndarray, draws: int) -> list[Interval]:
-    generator, units = np.random.default_rng(0), len(count_U)
-    columns = np.column_stack([total_UP, count_U])
-    means = np.empty((draws, total_UP.shape[1]))
+    """95 % intervals of the mean lead, whole units drawn with replacement."""
+    generator, columns = np.random.default_rng(0), np.column_stack([total_UP, count_U])
+    units, often = len(columns), None
+    if columns.shape[1] == 2:
+        # Hits have three kinds of units (for, against, neither): only how often each is drawn matters.
+        columns, number = np.unique(columns, axis=0, return_counts=True)
+        if len(columns) <= 3:
+            often = generator.multinomial(units, number / units, size=draws)
+        columns = columns if often is not None else np.column_stack([total_UP, count_U])
+    summed = np.empty((draws, columns.shape[1]))
     for draw in range(draws):
-        often = np.bincount(generator.integers(0, units, units), minlength=units)
-        summed = often @ columns
-        means[draw] = summed[:-1] / summed[-1]
-    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+        drawn = np.bincount(generator.integers(0, units, units), minlength=units) if often is None else often[draw]
+        summed[draw] = drawn @ columns
+    low, high = np.quantile(summed[:, :-1] / summed[:, -1:], [0.025, 0.975], axis=0)
     return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def _student(probability: float, freedom: int) -> float:
     """The quantile of Student's t by its expansion about the normal one (Abramowitz and Stegun 26.7.5).
 
-    Infinite below `FEWEST` degrees of freedom, where the expansion is too short and so is the sample.
+    Infinite below FEWEST degrees of freedom, where the expansion is too short and so is the sample.
     """
     if freedom < FEWEST:
         return float("inf")

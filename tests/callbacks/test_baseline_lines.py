@@ -1,5 +1,7 @@
 """Baselines stand in the same TensorBoard charts as the model, and as columns in metrics.csv."""
 
+import csv
+
 import lightning as L
 import pytest
 import torch
@@ -20,8 +22,9 @@ class Validated(BoringModel):
 
 @pytest.fixture
 def trained(tmp_path):
-    lines, history = BaselineLines(), EpochHistory(None)
+    lines, history = BaselineLines(), EpochHistory(tmp_path / "board" / "metrics.csv")
     lines.levels = LEVELS
+    (tmp_path / "board").mkdir()
     trainer = L.Trainer(
         max_epochs=3,
         callbacks=[lines, history],
@@ -47,7 +50,9 @@ def test_one_tag_holds_the_model_and_its_baselines(trained):
     assert [point.step for point in points] == [point.step for point in board.Scalars(".", "val/loss")]
 
 
-def test_every_row_of_the_history_has_the_levels(trained):
-    rows = trained[1].rows
-    assert [row["val/loss/unigram"] for row in rows] == [2.5] * 3
-    assert [row["val/accuracy/linear ridge"] for row in rows] == [0.6] * 3
+def test_every_row_of_the_file_has_the_levels_and_the_history_has_not(trained):
+    folder, history = trained
+    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    assert [float(row["val/loss/unigram"]) for row in rows] == [2.5] * 3
+    assert [float(row["val/accuracy/linear ridge"]) for row in rows] == [0.6] * 3
+    assert len(history.rows) == 3 and "val/loss/unigram" not in history.rows[0]

@@ -1,6 +1,7 @@
 """Verdicts on clips and events: models that are blind, weak and good, and what may not be compared."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,12 +68,31 @@ def test_a_class_is_judged_by_balanced_accuracy(label, baselines):
 
 
 def test_clips_are_paired_by_their_id_and_not_by_their_place(label, baselines):
+    given = output(partly_right(label, 0.5, 9), label)
+    order = torch.from_numpy(np.random.default_rng(0).permutation(400))
+    shuffled = ClipOutput(given.logits[order], given.label[order], given.clip_id[order])
+    plain, verdict = (judge_clips(o, baselines, CLASSES, "test", 1, True) for o in (given, shuffled))
+    assert plain.to_dict() == verdict.to_dict()
+
+
+def test_a_part_of_the_clips_has_no_verdict(label, baselines):
     right = output(label, label)
-    chosen = torch.from_numpy(np.random.default_rng(0).permutation(400)[:100])
-    shuffled = ClipOutput(right.logits[chosen], right.label[chosen], right.clip_id[chosen])
-    verdict = judge_clips(shuffled, baselines, CLASSES, "test", 1, True)
-    ridge = (baselines.predicted["linear ridge"] == label)[chosen.numpy()].mean()
-    assert verdict.overall.best.value == pytest.approx(ridge) and verdict.units == 100
+    part = ClipOutput(right.logits[:100], right.label[:100], right.clip_id[:100])
+    assert judge_clips(part, baselines, CLASSES, "test", 1, True) is None
+
+
+def test_the_strongest_baseline_is_that_of_this_split(label, baselines):
+    # Validation may have chosen another one: who beats the best must beat them all.
+    mistaken = replace(baselines, best="majority class")
+    verdict = judge_clips(output(partly_right(label, 0.3, 2), label), mistaken, CLASSES, "test", 1, True)
+    assert verdict.overall.best.baseline == "linear ridge" and verdict.level != BEATS_BEST
+
+
+def test_a_logit_that_is_no_number_is_no_hit(label, baselines):
+    right = output(label, label)
+    right.logits[torch.arange(400), right.label] = float("nan")
+    verdict = judge_clips(right, baselines, CLASSES, "test", 1, True)
+    assert verdict.overall.value == 0 and verdict.level == AT_CHANCE
 
 
 def test_dead_models_are_never_above_chance():

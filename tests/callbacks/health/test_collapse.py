@@ -117,6 +117,7 @@ def of_events(blind: dict[str, float], kept: EventScores) -> Collapse:
     keeper, check = KeepEventScores("val/loss", True), Collapse()
     keeper.val, check.blind = kept, blind
     trainer = SimpleNamespace(
+        loggers=[],
         sanity_checking=False,
         fast_dev_run=False,
         max_epochs=1,
@@ -148,7 +149,7 @@ def test_of_few_events_nothing_is_said():
 
 def test_a_module_whose_predictions_nobody_keeps_is_left_alone():
     check = Collapse()
-    trainer = SimpleNamespace(sanity_checking=False, fast_dev_run=False, callbacks=[check], max_epochs=1)
+    trainer = SimpleNamespace(loggers=[], sanity_checking=False, fast_dev_run=False, callbacks=[check], max_epochs=1)
     trainer.current_epoch = 0
     check.on_validation_epoch_end(trainer, None)
     assert check.found == {}

@@ -14,7 +14,7 @@ STEADY_ACCURACY = [0.3, 0.5, 0.8, 0.79, 0.81, 0.78, 0.8, 0.77, 0.8]
 
 
 def found(val: list[float], accuracy: list[float], train=TRAIN, monitor="val/accuracy", checks=(), **settings) -> dict:
-    check = Overfit(monitor)
+    check = Overfit(monitor, "min" if monitor.endswith("loss") else "max")
     figures = {"train/loss": train, "val/loss": val, "val/accuracy": accuracy}
     fit(Scripted(figures), check, *checks, data=Clips(1, 1), max_epochs=len(train), **settings)
     return check.found
@@ -82,6 +82,6 @@ def test_epochs_without_validation_are_left_out():
 
 
 def test_a_module_without_these_metrics_is_left_alone():
-    check = Overfit("val/accuracy")
+    check = Overfit("val/accuracy", "max")
     fit(Scripted({"train/loss": [1.0, 1.0]}), check)
     assert check.found == {}
