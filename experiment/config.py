@@ -1,122 +1,33 @@
 """Composes a run's config and judges it, before torch is imported.
 
-Hydra's own exceptions (four to ten lines and exit code 1) become one readable ConfigError.
+Hydra's own exceptions (four to ten lines and exit code 1) become one readable ConfigError. What is judged stands in
+`experiment.rules` (each key by itself), `experiment.signatures` (what components take) and `experiment.cross_rules`.
 """
 
 import difflib
 import re
 import uuid
+from itertools import islice
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
 
+from experiment.cross_rules import check_together
+from experiment.rules import check_parts, check_values, direction
+from experiment.signatures import check_targets
 from schemas.errors import ConfigError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
+VALUES_AT_MOST = 1000
+"""Of one key in a sweep: each is composed and judged before the first job begins."""
 _UNIQUE = uuid.uuid4().hex[:8]
-
-
-class Number:
-    """A number, or a whole one, within [low, high] (or without the bounds themselves: `open`)."""
-
-    def __init__(self, *, whole: bool = False, low: float | None = None, high: float | None = None, open: bool = False):
-        self.whole, self.low, self.high, self.open = whole, low, high, open
-
-    def accepts(self, value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
-            return False
-        if self.open:
-            return (self.low is None or value > self.low) and (self.high is None or value < self.high)
-        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
-
-    def __str__(self) -> str:
-        low = "" if self.low is None else f" {'above' if self.open else 'from'} {self.low}"
-        high = "" if self.high is None else f" {'below' if self.open else 'up to'} {self.high}"
-        return f"a {'whole ' if self.whole else ''}number{low}{high}"
-
-
-class Choice:
-    """One of a few values."""
-
-    def __init__(self, *values: object):
-        self.values = values
-
-    def accepts(self, value: object) -> bool:
-        return any(value is known or (type(value) is type(known) and value == known) for known in self.values)
-
-    def __str__(self) -> str:
-        return "one of " + ", ".join("null" if v is None else str(v).lower() for v in self.values)
-
-
-class Text:
-    """Any text."""
-
-    def accepts(self, value: object) -> bool:
-        return isinstance(value, str) and bool(value)
-
-    def __str__(self) -> str:
-        return "text"
-
-
-SIZE = Number(whole=True, low=1)
-SHARE = Number(low=0, high=1)
-RULES: dict[str, Number | Choice | Text] = {
-    "seed": Number(whole=True, low=0, high=2**32 - 1),
-    "test": Choice(True, False, None),
-    "model.spatial_dim": SIZE,
-    "model.temporal_dim": SIZE,
-    "model.spatial_layers": SIZE,
-    "model.temporal_layers": SIZE,
-    "model.dropout": Number(low=0, high=0.99),
-    "model.loss.label_smoothing": SHARE,
-    "model.loss.class_weights": Choice("none", "balanced"),
-    "model.temporal_dropout": Number(low=0, high=0.99),
-    "model.d_model": SIZE,
-    "model.num_heads": SIZE,
-    "model.encoder_layers": SIZE,
-    "model.decoder_layers": SIZE,
-    "model.memory": Choice("last", "full"),
-    "model.heads": Choice("independent", "chained"),
-    "model.feed_forward": SIZE,
-    "model.head_width": Number(whole=True, low=0),
-    "model.stream_attention": Number(whole=True, low=0),
-    "model.tied": Choice(True, False),
-    "optimizer.lr": Number(low=0, open=True),
-    "optimizer.weight_decay": Number(low=0),
-    "scheduler.interval": Choice("epoch", "step"),
-    "scheduler.schedule.warmup": SHARE,
-    "precision.mode": Choice("auto", "fp32", "amp_bf16", "amp_fp16"),
-    "trainer.max_epochs": SIZE,
-    "trainer.accelerator": Choice("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
-    "trainer.gradient_clip_val": Number(low=0),
-    "trainer.accumulate_grad_batches": SIZE,
-    "datamodule.root": Text(),
-    "datamodule.batch_size": SIZE,
-    "datamodule.num_workers": Number(whole=True, low=0),
-    "datamodule.src_seq_len": SIZE,
-    "datamodule.tgt_seq_len": Number(whole=True, low=2),
-    "datamodule.id_category_size": Number(whole=True, low=3),
-    "datamodule.min_sequences": SIZE,
-    "datamodule.context_at": Choice("window", "event"),
-    "datamodule.sampler": Choice("shuffle", "balanced"),
-    "datamodule.split.validation_share": SHARE,
-    "datamodule.augment.mixup": Number(low=0),
-    "callbacks.every.every_n_epochs": SIZE,
-    "paths.log_dir": Text(),
-    "paths.data_dir": Text(),
-}
-"""The keys people know, and what each may hold; `frames` may also be null and is judged apart."""
-
-MONITORS = {
-    "clips": Choice("val/accuracy", "val/loss", "val/macro_f1", "val/top5"),
-    "events": Choice("val/loss", "val/joint_nll", "val/accuracy", "val/top5"),
-}
-"""By task, the metrics that may choose the best epoch."""
 
 
 def register_resolvers() -> None:
@@ -127,11 +38,6 @@ def register_resolvers() -> None:
     """
     OmegaConf.register_new_resolver("unique", lambda: _UNIQUE, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("direction", direction, replace=True)
-
-
-def direction(metric: str) -> str:
-    """Whether less or more of a metric is better."""
-    return "min" if metric.endswith(("loss", "nll")) else "max"
 
 
 def compose_config(overrides: list[str], name: str = "train") -> DictConfig:
@@ -145,83 +51,190 @@ def compose_config(overrides: list[str], name: str = "train") -> DictConfig:
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = compose(name, overrides)
-    except HydraException as error:
+    except (HydraException, OmegaConfBaseException) as error:
         raise _readable(error, overrides) from error
+    except (YAMLError, OSError, UnicodeError) as error:
+        raise _unreadable_file(error) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        # Hydra asserts nothing of a group's option before it uses it as text.
+        raise _no_option(overrides) or _readable(error, overrides) from error
     finally:
         GlobalHydra.instance().clear()
+    _check_files(overrides)
+    _check_hydras_own(overrides, config)
     check_config(config)
     return config
+
+
+def _check_files(overrides: list[str]) -> None:
+    """Refuses chosen files that Hydra takes no notice of: those that hold something else than keys."""
+    chosen = [override.split("=", 1) for override in overrides if re.match(r"[a-z_/]+=\w+$", override)]
+    for path in (CONF / "local" / "default.yaml", *(CONF / group / f"{option}.yaml" for group, option in chosen)):
+        if path.is_dir() or (path.is_file() and not isinstance(OmegaConf.load(path), DictConfig)):
+            raise ConfigError("is no mapping of keys", where=path, remedy="As `seed: 1`, a key a line.")
+
+
+def _check_hydras_own(overrides: list[str], config: DictConfig) -> None:
+    """Refuses folders of Hydra's that refer to keys that are not there; it would end with a traceback."""
+    for override in (word for word in overrides if re.match(r"\+*hydra\.\w+\.", word)):
+        for key in re.findall(r"\$\{([\w.]+)\}", override):
+            if not key.startswith("hydra.") and OmegaConf.select(config, key, default=...) is ...:
+                raise ConfigError(f"${{{key}}} is no key of this config", where=override.partition("=")[0])
 
 
 def jobs_of_sweep(overrides: list[str]) -> list[list[str]]:
     """Overrides of enough of a sweep's jobs that every value of every axis is among them.
 
     Raises:
-        ConfigError: where the overrides cannot be read.
+        ConfigError: where the overrides cannot be read, or an axis has no values or too many.
     """
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
     except HydraException as error:
         raise _readable(error, overrides) from error
-    axes = []
-    for override in parsed:
-        if override.is_sweep_override():
-            axes.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
-        else:
-            axes.append([override.input_line])
+    other_sweeper = any(override.key_or_group == "hydra/sweeper" for override in parsed)
+    axes = [_axis(override, other_sweeper) for override in parsed]
     first = [axis[0] for axis in axes]
     return [first] + [
         [*first[:number], word, *first[number + 1 :]] for number, axis in enumerate(axes) for word in axis[1:]
     ]
 
 
+def _axis(override: Override, other_sweeper: bool) -> list[str]:
+    """The words that a sweep makes of one; of an interval, which only another sweeper can draw from, an end."""
+    if not override.is_sweep_override():
+        return [override.input_line]
+    key, value = override.get_key_element(), override.value()
+    if isinstance(value, Glob):
+        options = value.filter(_options(override.key_or_group))
+    elif isinstance(value, IntervalSweep):
+        if not other_sweeper:
+            what = "an interval has no end of values"
+            raise ConfigError(what, where=override.input_line, remedy="Name them, as 1,2,3 or range(1,4).")
+        options = [value.start]
+    else:
+        try:
+            options = list(islice(override.sweep_string_iterator(), VALUES_AT_MOST + 1))
+        except (HydraException, ValueError) as error:
+            what = f"cannot be swept ({_one_line(error)})"
+            raise ConfigError(what, where=override.input_line, remedy="Name the values, as 1,2,3.") from error
+    if not options:
+        raise ConfigError("it has no values", where=override.input_line, remedy="Name some, as 1,2,3.")
+    if len(options) > VALUES_AT_MOST:
+        what = f"it has more than {VALUES_AT_MOST:,} values"
+        raise ConfigError(what, where=override.input_line, remedy="Sweep over fewer at a time.")
+    return [f"{key}={option}" for option in options]
+
+
 def check_config(config: DictConfig) -> None:
-    """Judges the values of the keys people know; raises ConfigError naming the first that cannot be used."""
+    """Judges a whole config without importing what it names; raises ConfigError for the first fault."""
     try:
-        OmegaConf.to_container(config, resolve=True)
+        plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(_one_line(error), where="config") from error
-    for key, rule in RULES.items():
-        value = OmegaConf.select(config, key, default=...)
-        if value is not ... and not rule.accepts(value):
-            raise ConfigError(f"{value!r} is not {rule}", where=key)
-    if not MONITORS[config.model.task].accepts(config.model.monitor):
-        raise ConfigError(f"{config.model.monitor!r} is not {MONITORS[config.model.task]}", where="model.monitor")
-    frames = OmegaConf.select(config, "datamodule.frames")
-    if frames is not None and not SIZE.accepts(frames):
-        raise ConfigError(f"{frames!r} is not {SIZE}, nor null", where="datamodule.frames")
+        where = getattr(error, "full_key", None) or "config"
+        remedy = "An interpolation is ${key.of.this.config} or ${oc.env:NAME,default}."
+        raise ConfigError(str(error).splitlines()[0], where=where, remedy=remedy) from error
+    try:
+        _judge(config, plain)
+    except ConfigError as error:
+        if "\n" not in str(error):
+            raise
+        # A value that the message repeats may be of many lines.
+        what, where, remedy = (part and " ".join(str(part).split()) for part in (error.what, error.where, error.remedy))
+        raise ConfigError(what, where=where, remedy=remedy) from error
+
+
+def _judge(config: DictConfig, plain: dict) -> None:
+    check_parts(plain)
     if missing := OmegaConf.missing_keys(config):
         raise ConfigError("has no value", where=", ".join(sorted(missing)), remedy="Give it one on the command line.")
-    if config.model.task != config.datamodule.task:
-        raise ConfigError(
-            f"model {config.model.name!r} is for {config.model.task}, these data are {config.datamodule.task}",
-            where="datamodule",
-            remedy="Choose data of the model's task.",
-        )
+    check_values(plain)
+    check_targets(OmegaConf.to_container(config, resolve=False), plain)
+    check_together(plain)
 
 
 def _readable(error: Exception, overrides: list[str]) -> ConfigError:
+    """What Hydra says of overrides, in one line that names the key."""
     text = _one_line(error)
-    if (found := re.search(r"Could not find '(\S+)/([^'/]+)'", text)) is not None:
-        group, option = found.groups()
-        options = sorted(path.stem for path in (CONF / group).glob("[!_]*.yaml"))
-        return ConfigError(
-            f"there is no {option!r}",
-            where=group,
-            remedy=f"{_suggest(option, options)}Known: {', '.join(options) or 'nothing of that kind'}.",
-        )
-    if (found := re.search(r"Could not override '([^']+)'. (No match in the defaults list)?", text)) is not None:
-        key, is_group = found[1], found[2] is not None
+    if (typed := next((word for word in overrides if _unparsable(word)), None)) is not None:
+        return _unparsable_word(typed)
+    if (found := re.search(r"Could not find '(\S+)'", text)) is not None:
+        group, _, option = found[1].rstrip("/").rpartition("/")
+        return _no_such_option(group, option, _options(group) or _named_options(text))
+    for pattern, answer in SAYINGS.items():
+        if (found := re.search(pattern, text)) is not None:
+            what, remedy = answer
+            return ConfigError(what.format(*found.groups()), where=found[1], remedy=remedy.format(*found.groups()))
+    if (
+        found := re.search(r"Could not (override|delete) '?([^']+)'. (No match in the defaults list)", text)
+    ) is not None:
         groups = sorted(str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir())
-        if is_group:
-            return ConfigError("there is no such group", where=key, remedy=_suggest(key, groups).strip())
-        known = _known_keys(overrides)
-        if key in known:
-            return ConfigError("it has no such entry yet", where=key, remedy=f"Add one with a plus: +{key}.NAME=VALUE.")
-        remedy = _suggest(key, known).strip() or f"`+{key}=...` adds a key that a component of your own needs."
-        return ConfigError("there is no such key", where=key, remedy=remedy)
-    typed = next((o for o in overrides if _unparsable(o)), None)
-    return ConfigError(f"cannot be read ({text})", where=typed or "config", remedy="Quote it, or see Hydra's grammar.")
+        return ConfigError("there is no such group", where=found[2], remedy=_suggest(found[2], groups).strip() or None)
+    if (found := re.search(r"Could not (override|delete from config\.) '([^']+)'", text)) is not None:
+        return _no_such_key(found[2], overrides, removed=found[1] != "override")
+    return ConfigError(f"cannot be read ({text})", where="config", remedy="See Hydra's grammar of overrides.")
+
+
+SAYINGS = {
+    r"An item is already at '([^']+)'": ("the config has it already", "Leave out the plus: {0}=VALUE."),
+    r"The value of '([^']+)' is (.+) and not (.+)\.": ("it is {1}, not {2}", "Leave out the value: ~{0}."),
+    r"Multiple values for ([^\s']+?)\. ": ("it is chosen twice", "Name one option, without a plus: {0}=OPTION."),
+    r"Ambiguous value for argument '([^=']+)=([^']*)'": (
+        "{1} is several values",
+        "For a run of each add -m; a list is [{1}], and text stands in quotes.",
+    ),
+    r"Sweep parameters '([^=']+)=(.*)' requires": ("{1} is a sweep", "For a run of each value add -m."),
+}
+"""What Hydra says -> what we say, and what to do."""
+
+
+def _no_such_option(group: str, option: object, options: list[str]) -> ConfigError:
+    remedy = f"{_suggest(str(option), options)}Known: {', '.join(options) or 'nothing of that kind'}."
+    return ConfigError(f"there is no {'null' if option is None else repr(option)}", where=group, remedy=remedy)
+
+
+def _no_such_key(key: str, overrides: list[str], removed: bool) -> ConfigError:
+    known = _known_keys(overrides)
+    if "@" in key:
+        remedy = "A file that chooses options begins with the line `# @package _global_`."
+        return ConfigError("there is no such place for options", where=key, remedy=remedy)
+    if key in known and removed:
+        return ConfigError("it is null, which cannot be removed", where=key, remedy=f"Leave out ~{key}.")
+    if key in known:
+        return ConfigError("it has no such entry yet", where=key, remedy=f"Add one with a plus: +{key}.NAME=VALUE.")
+    add = None if removed else f"`+{key}=...` adds a key that a component of your own needs."
+    return ConfigError("there is no such key", where=key, remedy=_suggest(key, known).strip() or add)
+
+
+def _no_option(overrides: list[str]) -> ConfigError | None:
+    """The first override that gives a group something else than the name of an option."""
+    for override in OverridesParser.create().parse_overrides(overrides):
+        group, value = override.key_or_group, override.value()
+        if group and (CONF / group).is_dir() and not isinstance(value, str | dict):
+            return _no_such_option(group, value, _options(group))
+        if not group:
+            return ConfigError("there is no key before the =", where=override.input_line, remedy="As KEY=VALUE.")
+    return None
+
+
+def _unreadable_file(error: Exception) -> ConfigError:
+    """A file under conf/ that is not UTF-8, no YAML or not to be opened."""
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        what = f"is no valid YAML ({_one_line(Exception(error.problem))})"
+        return ConfigError(what, where=f"{mark.name}, line {mark.line + 1}", remedy="Mend that line.")
+    if isinstance(error, OSError):
+        return ConfigError(f"cannot be read ({error.strerror})", where=error.filename or CONF, remedy="Is it a file?")
+    damaged = next((path for path in sorted(CONF.rglob("*.yaml")) if not _is_utf8(path)), CONF)
+    return ConfigError(f"cannot be read ({_one_line(error)})", where=damaged, remedy="Save it as UTF-8.")
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        path.read_text(encoding="utf-8")
+    except (UnicodeError, OSError):
+        return False
+    return True
 
 
 def _unparsable(override: str) -> bool:
@@ -230,6 +243,23 @@ def _unparsable(override: str) -> bool:
     except HydraException:
         return True
     return False
+
+
+def _unparsable_word(word: str) -> ConfigError:
+    if "=" not in word and not word.startswith("~"):
+        return ConfigError("cannot be read: it is no KEY=VALUE", where=word, remedy="As model=gcn_lstm or seed=1.")
+    remedy = "Put a value with brackets, commas, colons, quotes or blanks in quotes: 'key=\"a value\"'."
+    return ConfigError("cannot be read", where=word, remedy=remedy)
+
+
+def _options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("[!_]*.yaml"))
+
+
+def _named_options(text: str) -> list[str]:
+    """The options that Hydra itself lists, of its own groups."""
+    found = re.search(r"Available options in '[^']*': (.*?) Config search path", text)
+    return found[1].split() if found else []
 
 
 def _known_keys(overrides: list[str]) -> list[str]:
@@ -253,7 +283,7 @@ def _keys(node: DictConfig, prefix: str = "") -> list[str]:
 
 
 def _suggest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
+    close = difflib.get_close_matches(word, [other for other in known if other != word], n=1)
     return f"Did you mean {close[0]}? " if close else ""
 
 

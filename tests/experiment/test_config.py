@@ -3,7 +3,10 @@
 import pytest
 from omegaconf import OmegaConf
 
+from experiment import parsed
 from experiment.config import CONF, compose_config, jobs_of_sweep
+from experiment.kinds import Number, OrNull, Several
+from experiment.rules import values_of
 from schemas.errors import ConfigError
 
 BASES = {"paths", "hydra"}
@@ -15,11 +18,16 @@ OPTIONS = sorted(
 
 
 EVENTS = ("flights", "timesheets", "bpic2013", "helpdesk", "events")
-NEEDS = {
-    "datamodule=clips": ["datamodule.root=data/processed/mine"],
-    "datamodule/split=chronological": ["datamodule.split.val_from=2020-01-01", "datamodule.split.test_from=2020-02-01"],
-} | {f"datamodule={name}": ["model=event_predictor"] for name in EVENTS}
-NEEDS["datamodule=events"] += ["datamodule.source.path=x.csv", "datamodule.sequence=case", "datamodule.fields={a:{}}"]
+LOG = ["datamodule=events", "datamodule.source.path=x.csv", "datamodule.sequence=case", "datamodule.fields={a:{}}"]
+NEEDS = {f"datamodule={name}": ["model=event_predictor"] for name in EVENTS} | {
+    f"datamodule/split={name}": ["model=event_predictor", *LOG] for name in ("chronological", "column", "sequence_hash")
+}
+NEEDS["datamodule=clips"] = ["datamodule.root=data/processed/mine"]
+NEEDS["datamodule=events"] += LOG[1:]
+NEEDS["datamodule/split=chronological"] += [
+    "datamodule.split.val_from=2020-01-01",
+    "datamodule.split.test_from=2020-02-01",
+]
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -72,6 +80,65 @@ def test_what_cannot_be_used_is_one_line_that_says_why(override):
         compose_config(override.split())
     assert BAD[override] in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+@pytest.mark.parametrize("debug", ["fdr", "limit", "overfit", "profiler"])
+def test_every_experiment_can_be_looked_at_briefly(experiment, debug):
+    compose_config([f"experiment={experiment}", f"debug={debug}"])
+
+
+ALLOWED = [
+    "trainer.gradient_clip_val=null",
+    "+trainer.overfit_batches=0.5",
+    "+trainer.profiler=simple",
+    "scheduler=plateau scheduler.monitor=val/top5 scheduler.schedule.mode=max",
+    "callbacks.overfit=null callbacks.best.monitor=train/loss callbacks.best.mode=min",
+    "model=event_predictor callbacks.best.monitor=val/ce/origin callbacks.best.mode=min",
+    "+callbacks.stop={_target_:lightning.pytorch.callbacks.EarlyStopping,monitor:val/loss,patience:3}",
+    "+callbacks.mine={_target_:mine.Measures,anything:1} callbacks.best.monitor=val/of_mine",
+    "optimizer._target_=mine.Optimizer +optimizer.colour=red",
+    "optimizer=sgd optimizer.nesterov=false optimizer.momentum=0",
+    "model=event_predictor datamodule.streams.origin=null",
+    "model=event_predictor model.heads=chained +model.loss.weights.origin=0",
+    "datamodule.augment.joints={} datamodule/augment=none",
+    "+anything=1 +model.anything=2",
+    "resume.source=auto",
+]
+
+
+@pytest.mark.parametrize("line", ALLOWED)
+def test_what_may_be_right_is_not_refused(line, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("from elsewhere import *\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    compose_config(line.split())
+    parsed.file_of.cache_clear()
+    parsed._folder_of.cache_clear()
+
+
+def test_a_number_that_is_none_is_no_number():
+    assert not Number().accepts(float("nan")) and not Number().accepts(True) and Number().accepts(-1.5)
+    assert str(OrNull(Number(whole=True, low=1))) == "a whole number from 1, nor null"
+    assert str(Several(Number(low=0, high=1), 2)) == "a list of 2, each a number from 0 up to 1"
+    assert not Several(Number(), 2).accepts([1]) and Several(Number(), 2).accepts([1, 2])
+
+
+def test_rules_reach_every_name():
+    config = {"callbacks": {"a": None, "b": {"mode": "min"}}, "seed": 1}
+    assert list(values_of(config, "callbacks.*")) == [("callbacks.a", None), ("callbacks.b", {"mode": "min"})]
+    assert list(values_of(config, "callbacks.*.mode")) == [("callbacks.b.mode", "min")]
+    assert list(values_of(config, "model.*")) == [] and list(values_of(config, "seed.x")) == []
+
+
+SWEPT = {
+    "model=glob(gcn*)": ["model=gcn_lstm", "model=gcn_lstm_fusion"],
+    "seed=choice(3,4)": ["seed=3", "seed=4"],
+}
+
+
+@pytest.mark.parametrize("word", SWEPT)
+def test_an_axis_of_a_sweep_has_all_its_values(word):
+    assert jobs_of_sweep([word]) == [[job] for job in SWEPT[word]]
 
 
 def test_the_keys_people_know_are_there():
