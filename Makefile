@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.assay-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint format tensorboard benchmarks clean
+.PHONY: help train test torture lint format tensorboard benchmarks clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ lint: $(READY) ## ruff check and format check
 format: $(READY) ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+torture: $(READY) ## kills, signals, corruptions and many jobs in full; about half an hour
+	ASSAY_TORTURE=full CORRUPTIONS=40 $(BIN)/python -m pytest tests/experiment/test_kills.py tests/experiment/test_corrupt_checkpoints.py tests/experiment/test_hostile_checkpoints.py tests/experiment/test_full_disk.py tests/experiment/test_many_jobs.py tests/test_corrupt_stores_and_configs.py
 
 tensorboard: $(READY) ## open the dashboards of all runs
 	$(BIN)/tensorboard --logdir logs

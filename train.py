@@ -10,6 +10,8 @@ from omegaconf import DictConfig
 
 from experiment.config import check_config, compose_config, jobs_of_sweep, register_resolvers
 from experiment.front_door import readable_errors
+from experiment.repeat import repeated_config
+from experiment.resume import run_to_resume, spelled_out
 from schemas.errors import ConfigError
 
 
@@ -17,10 +19,12 @@ from schemas.errors import ConfigError
 def train(config: DictConfig) -> float:
     """One job: returns the best validation value."""
     with readable_errors():
+        job = HydraConfig.get()
+        if config.repeat is not None:
+            config = repeated_config(config, job.overrides.task)
         check_config(config)
         from experiment.training import run_training
 
-        job = HydraConfig.get()
         return run_training(config, job.runtime.output_dir, list(job.overrides.task), job.mode == RunMode.MULTIRUN)
 
 
@@ -34,6 +38,7 @@ def make_folder(log_dir: str) -> None:
 
 def main() -> None:
     """Composes and judges the config before Hydra starts and torch is imported."""
+    sys.argv[1:] = spelled_out(sys.argv[1:])
     overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     flags = [argument for argument in sys.argv[1:] if argument.startswith("-")]
     register_resolvers()
@@ -42,7 +47,28 @@ def main() -> None:
             for job in jobs_of_sweep(overrides) if flags else [overrides]:
                 config = compose_config(job)
             make_folder(config.paths.log_dir)
+            if config.resume.source is not None:
+                sys.argv += folder_of_run(config, multirun=bool(flags))
+            if config.repeat is not None:
+                again = repeated_config(config, overrides)
+                sys.argv.append(f"hydra.run.dir='{new_run_dir(again.model.task, again.model.name)}'")
     train()
+
+
+def new_run_dir(task: str, name: str) -> str:
+    """Where a repeated run lies: as in conf/train.yaml, by its own names."""
+    return f"${{paths.log_dir}}/{task}/runs/${{now:%Y-%m-%d_%H-%M-%S}}_{name}_${{unique:}}"
+
+
+def folder_of_run(config: DictConfig, multirun: bool) -> list[str]:
+    """The override that makes Hydra take the folder of the run that is to go on."""
+    if multirun:
+        raise ConfigError("one run is resumed at a time", where="resume", remedy="Leave out -m.")
+    if (folder := run_to_resume(config)) is None:
+        print("No unfinished run of this config: a new one begins.")
+        return []
+    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    return [f"hydra.run.dir='{quoted}'"]
 
 
 if __name__ == "__main__":

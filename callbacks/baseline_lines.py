@@ -40,7 +40,7 @@ class BaselineLines(L.Callback):
         for metric, named in self.levels.get(split, {}).items():
             for name, value in named.items():
                 if name not in self._writers:
-                    self._writers[name] = SummaryWriter(Path(board.log_dir) / f"baseline {name}")
+                    self._writers[name] = SummaryWriter(Path(board.log_dir) / f"baseline {name}", purge_step=step)
                 self._writers[name].add_scalar(f"{split}/{metric}", value, step)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

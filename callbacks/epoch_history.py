@@ -49,6 +49,11 @@ class EpochHistory(L.Callback):
         writer.writerows(row | levels for row in self.rows)
         atomic.write_text(self.path, text.getvalue())
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # A run that goes on: what was written after the checkpoint is not what happened.
+        if self.rows and self.path is not None and trainer.is_global_zero:
+            self._write(columns_of(trainer))
+
     def state_dict(self) -> dict:
         return {"rows": self.rows}
 

@@ -69,6 +69,12 @@ class _Keep(L.Callback):
         if self.val is not None and value > self._highest:
             self._highest, self.best, self.best_epoch = value, self.val, trainer.current_epoch + 1
 
+    def state_dict(self) -> dict:
+        return {"highest": self._highest, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        self._highest, self.best_epoch = state_dict["highest"], state_dict["best_epoch"]
+
     on_test_epoch_start, on_test_batch_end = on_validation_epoch_start, on_validation_batch_end
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -7,9 +7,11 @@ import lightning as L
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from experiment.checkpoint_io import TrustedCheckpointIO
 from lightning_modules.schedules import Schedule
 from schemas.errors import ConfigError, ExperimentError
 
@@ -86,8 +88,14 @@ def choose_precision(mode: str, accelerator: str) -> str:
     return {"amp_bf16": "bf16-mixed", "amp_fp16": "16-mixed"}.get(mode, "32-true")
 
 
-def build_trainer(config: DictConfig, first: list[L.Callback], last: list[L.Callback]) -> L.Trainer:
-    """The Trainer, with the configured callbacks between those given."""
+def build_trainer(
+    config: DictConfig, first: list[L.Callback], last: list[L.Callback], purge_step: int | None = None
+) -> L.Trainer:
+    """The Trainer, with the configured callbacks between those given.
+
+    Args:
+        purge_step: where a run goes on: TensorBoard then forgets what it was told from that step on.
+    """
     named = [build(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node is not None]
     if config.trainer.get("fast_dev_run"):
         named = [callback for callback in named if not isinstance(callback, L.pytorch.callbacks.Checkpoint)]
@@ -95,8 +103,14 @@ def build_trainer(config: DictConfig, first: list[L.Callback], last: list[L.Call
         config.trainer,
         "trainer",
         callbacks=[*first, *named, *last],
-        logger=[build(node, f"logger.{name}") for name, node in config.logger.items()],
+        logger=[_build_logger(name, node, purge_step) for name, node in config.logger.items()],
         precision=choose_precision(config.precision.mode, config.trainer.accelerator),
+        plugins=[TrustedCheckpointIO()],
         default_root_dir=config.paths.run_dir,
         enable_progress_bar=any(isinstance(callback, L.pytorch.callbacks.ProgressBar) for callback in named),
     )
+
+
+def _build_logger(name: str, node: DictConfig, purge_step: int | None) -> Logger:
+    keywords = {"purge_step": purge_step} if node._target_.endswith("TensorBoardLogger") else {}
+    return build(node, f"logger.{name}", **keywords)

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from experiment.signals import Terminated
 from schemas.errors import ExperimentError
 
-EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
+EXIT_ERROR, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
 OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 """Full, forbidden or read-only: the user's to mend, not a bug of ours."""
 
@@ -26,9 +27,9 @@ def readable_errors() -> Iterator[None]:
             raise
         where = f"{error.filename}: " if error.filename else ""
         _end("OSError", f"{where}{error.strerror}. Check the disk's space and your permissions.")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         Console(stderr=True).print("Interrupted; nothing half-written was left.")
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(EXIT_TERMINATED if isinstance(error, Terminated) else EXIT_INTERRUPTED)
 
 
 def _end(kind: str, text: str) -> None:

@@ -8,21 +8,82 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from storage import atomic
+from schemas.errors import ConfigError
+from storage import atomic, fingerprint
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there a run in progress cannot be told from one that was cut off
+    fcntl = None
+
+RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
+LOCK = ".lock"
 
 
 class RunFolder:
-    """`config.yaml`, `overrides.yaml`, `provenance.json` and `status.json` under one path, each written atomically."""
+    """`config.yaml`, `overrides.yaml`, `provenance.json` and `status.json` under one path, each written atomically.
+
+    The folder is held by a lock for as long as this process is at the run.
+
+    Raises:
+        ConfigError: another process is at this run.
+    """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.path.mkdir(parents=True, exist_ok=True)
-        self._status: dict = {"state": "running", "started": _now()}
+        self.existed = (self.path / "config.yaml").is_file()
+        self._lock = (self.path / LOCK).open("w")
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                self._lock.close()
+                remedy = "Wait for it, or stop it first."
+                raise ConfigError("another process is at this run", where=self.path, remedy=remedy) from error
+        self._status: dict = {"state": RUNNING, "started": _now()}
+
+    def release(self) -> None:
+        """Lets others go on with this run."""
+        self._lock.close()
+
+    @staticmethod
+    def is_held(path: Path) -> bool:
+        """Whether a process is at the run in this folder."""
+        if fcntl is None or not (path / LOCK).exists():
+            return False
+        with (path / LOCK).open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+        return False
+
+    @staticmethod
+    def read_status(path: Path) -> dict:
+        """status.json; empty where there is none, or none that can be read."""
+        try:
+            status = json.loads((path / "status.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return status if isinstance(status, dict) else {}
+
+    def continue_status(self) -> None:
+        """Takes up the status of a run that was cut off, and notes when it goes on."""
+        known = self.read_status(self.path)
+        self._status = known | {"state": RUNNING, "resumed": [*known.get("resumed", []), _now()]}
+        self._status.pop("why", None)
 
     def write_config(self, config: DictConfig, overrides: list[str]) -> None:
         """The resolved config, and what the user typed."""
         atomic.write_text(self.path / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
         atomic.write_text(self.path / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
+        self._status["config_checksum"] = config_checksum(OmegaConf.to_container(config, resolve=True))
+
+    @property
+    def config_checksum(self) -> str:
+        """Of the config that was written."""
+        return self._status["config_checksum"]
 
     def write_json(self, name: str, content: Mapping) -> None:
         atomic.write_text(self.path / name, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
@@ -31,6 +92,11 @@ class RunFolder:
         """Merges `changes` into status.json: state is running, finished, failed or interrupted."""
         self._status |= dict(changes) | {"updated": _now()}
         self.write_json("status.json", self._status)
+
+
+def config_checksum(config: Mapping) -> str:
+    """Names a resolved config."""
+    return fingerprint.of_json(config)
 
 
 def _plain(value: object) -> object:

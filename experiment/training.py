@@ -5,7 +5,6 @@ import warnings
 from pathlib import Path
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 from rich import get_console
@@ -18,12 +17,15 @@ from callbacks.provisional_verdict import colour
 from callbacks.run_record import RunRecord, plain_findings
 from experiment.architecture import describe_architecture
 from experiment.build import ParameterCount, build_datamodule, build_trainer
+from experiment.checkpoint import FORMAT, read_checkpoint
 from experiment.comparison import Comparison
 from experiment.config import direction
 from experiment.memory import keep_freed_memory
 from experiment.provenance import describe_origin
+from experiment.repeat import changes_since, refuse_other_data
 from experiment.results import RunResult, field_table, final_table
-from experiment.run_folder import RunFolder
+from experiment.run_folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder
+from experiment.signals import ended_by_signals
 from experiment.tasks.task import Task, task_of
 from reports.report import write_report
 from schemas.errors import DataError
@@ -39,20 +41,31 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
     Raises:
         ExperimentError: for config or data that cannot be used; status.json then says `failed` and why.
     """
-    run = RunFolder(folder)
-    config = config.copy()
+    with ended_by_signals():
+        run = RunFolder(folder)
+        try:
+            return _run(config.copy(), run, overrides, multirun)
+        finally:
+            run.release()
+
+
+def _run(config: DictConfig, run: RunFolder, overrides: list[str], multirun: bool) -> float:
     config.paths.run_dir = str(run.path)
     config.test = config.test if config.test is not None else not multirun
+    resumed = run.existed and config.resume.source is not None
+    if resumed:
+        run.continue_status()
     run.write_config(config, overrides)
-    run.write_status({"state": "running", "findings": [], "verdict": None, "verdict_missing": "it did not get so far"})
+    run.write_status({"state": RUNNING, "findings": [], "verdict": None, "verdict_missing": "it did not get so far"})
     try:
-        result = _train(config, run)
-        run.write_status({"state": "finished", "result": result.to_dict()})
-    except KeyboardInterrupt:
-        run.write_status({"state": "interrupted"})
+        result = _train(config, run, _last_checkpoint(run) if resumed else None)
+        run.write_status({"state": FINISHED, "result": result.to_dict()})
+    except (KeyboardInterrupt, SystemExit):
+        run.write_status({"state": INTERRUPTED})
+        get_console().print("The same words with `resume=auto` go on with this run.", markup=False)
         raise
     except BaseException as error:
-        run.write_status({"state": "failed", "why": f"{type(error).__name__}: {error}"})
+        run.write_status({"state": FAILED, "why": f"{type(error).__name__}: {error}"})
         raise
     finally:
         _report(run.path)
@@ -68,7 +81,21 @@ def _report(folder: Path) -> None:
         get_console().print(f"The report could not be written: {type(error).__name__}: {error}", markup=False)
 
 
-def _train(config: DictConfig, run: RunFolder) -> RunResult:
+def _say_changes(what: str, earlier: Path, provenance: dict) -> None:
+    changes = changes_since(earlier, provenance) or ["nothing: the same code, packages, data, device and host"]
+    get_console().print(f"{what} {earlier}. Changed since: {'; '.join(changes)}", markup=False, soft_wrap=True)
+
+
+def _last_checkpoint(run: RunFolder) -> Path | None:
+    """Where to go on; None where the run was cut off before its first epoch's end, and begins again."""
+    last = run.path / "checkpoints" / "last.ckpt"
+    if last.is_file():
+        return last
+    get_console().print(f"{run.path} had no checkpoint yet: it begins again.", markup=False, soft_wrap=True)
+    return None
+
+
+def _train(config: DictConfig, run: RunFolder, checkpoint: Path | None) -> RunResult:
     _quiet_lightning()
     keep_freed_memory()
     L.seed_everything(config.seed, workers=True, verbose=False)
@@ -79,11 +106,18 @@ def _train(config: DictConfig, run: RunFolder) -> RunResult:
         schema = datamodule.schema
     module = task.build_module(config, datamodule)
     keeper = task.keeper(config.model.monitor, direction(config.model.monitor) == "min")
-    record = {"config": OmegaConf.to_container(config, resolve=True), "schema": schema.to_dict()}
+    record = {"format": FORMAT, "config": OmegaConf.to_container(config, resolve=True), "schema": schema.to_dict()}
     text = ConfigText(OmegaConf.to_yaml(config, resolve=True))
-    trainer = build_trainer(config, first=[keeper, text], last=[RunRecord(record, run.write_status)])
+    purge = read_checkpoint(checkpoint)["global_step"] if checkpoint else None
+    trainer = build_trainer(config, [keeper, text], [RunRecord(record, run.write_status)], purge)
     device = str(trainer.strategy.root_device)
     record["provenance"] = describe_origin(config.seed, device) | task.facts(datamodule)
+    record["provenance"]["config_checksum"] = run.config_checksum
+    if config.repeat is not None:
+        _say_changes("Repeats", Path(config.repeat), record["provenance"])
+    if checkpoint is not None:
+        refuse_other_data(run.path, record["provenance"])
+        _say_changes("Goes on with", run.path, record["provenance"])
     run.write_json("provenance.json", record["provenance"])
     run.write_json("architecture.json", describe_architecture(config.model.name, module.net))
     headline = f"[bold]{config.model.name}[/]: {ParameterCount.of(module.net)}, on {device}"
@@ -91,22 +125,20 @@ def _train(config: DictConfig, run: RunFolder) -> RunResult:
     comparison = Comparison(task, datamodule, module, Path(config.paths.log_dir) / "baselines")
     comparison.hand_over(trainer)
     try:
-        result = _fit_and_test(config, trainer, module, datamodule, comparison, keeper)
-    except BaseException as error:
+        trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+        result = _test(config, trainer, module, datamodule, comparison, keeper)
+    except BaseException:
         try:
             _conclude(run, trainer, comparison, keeper)
         except Exception as second:  # what is said of a run must not hide why it ended
             get_console().print(f"It could not be concluded either: {type(second).__name__}: {second}", markup=False)
-        if isinstance(error, SystemExit):
-            # Lightning's way of ending on Ctrl-C.
-            raise KeyboardInterrupt from None
         raise
     result.verdict, result.findings = _conclude(run, trainer, comparison, keeper), plain_findings(trainer)
     result.verdict_missing = comparison.missing
     return result
 
 
-def _fit_and_test(
+def _test(
     config: DictConfig,
     trainer: L.Trainer,
     module: L.LightningModule,
@@ -114,7 +146,7 @@ def _fit_and_test(
     comparison: Comparison,
     keeper: L.Callback,
 ) -> RunResult:
-    trainer.fit(module, datamodule=datamodule)
+    """The figures of the epochs; those of the best one on the test split where it is opened."""
     result, checkpoint = _epochs(config, trainer, datamodule.name)
     headline = comparison.task.headline
     if trainer.limit_val_batches == 1.0:
@@ -125,6 +157,11 @@ def _fit_and_test(
         if keeper.test is not None:
             known = comparison.baselines.get("test")
             result.test = comparison.task.conclude(datamodule, module, keeper.test, metrics, known)
+    elif keeper.best is None and keeper.best_epoch is not None:
+        # The best epoch was before the run was cut off, and what the net said then is lost.
+        trainer.loggers = []
+        trainer.validate(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
+        keeper.best = keeper.val
     return result
 
 
@@ -156,7 +193,7 @@ def _epochs(config: DictConfig, trainer: L.Trainer, data: str) -> tuple[RunResul
     best = last
     if checkpoint:
         # The file, not the history, says which epoch's weights will be tested.
-        epoch = torch.load(checkpoint, weights_only=True, mmap=True)["epoch"] + 1
+        epoch = read_checkpoint(checkpoint)["epoch"] + 1
         best = next((row for row in history if row["epoch"] == epoch), {"epoch": epoch})
     return RunResult(data, config.model.monitor, best, last), checkpoint or None
 

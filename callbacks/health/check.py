@@ -51,6 +51,12 @@ class HealthCheck(L.Callback):
         if known is not None and known.until is None:
             self.found[key] = replace(known, until=trainer.current_epoch + 1)
 
+    def state_dict(self) -> dict:
+        return {key: vars(finding) | {"severity": str(finding.severity)} for key, finding in self.found.items()}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        self.found = {key: Finding(**f | {"severity": Severity(f["severity"])}) for key, f in state_dict.items()}
+
 
 def findings_of(trainer: L.Trainer) -> list[Finding]:
     """What all health checks of a run have found so far."""

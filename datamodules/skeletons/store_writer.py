@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,8 +160,10 @@ class StoreWriter:
         (self._folder / "meta.json").write_text(json.dumps(header, indent=1))
 
     def close(self) -> None:
-        for file in self._open.values():
-            file.close()
+        """Closes all files, also where a full disk lets one of them fail."""
+        with ExitStack() as stack:
+            for file in self._open.values():
+                stack.callback(file.close)
 
 
 @contextmanager

@@ -205,7 +205,7 @@ def test_every_option_trains(option, tmp_path, log):
         ("datamodule.streams.user.key=usr", ConfigError, "usr"),
         ("datamodule.streams.user.groups=some", ConfigError, "groups"),
         ("datamodule.time=moment", DataError, "moment"),
-        ("datamodule.sequence=cases", DataError, "case"),
+        ("datamodule.sequence=cases datamodule.streams.own=null", DataError, "case"),
         ("datamodule.source.path=nowhere.csv", DataError, "nowhere.csv"),
         ("+datamodule.fields.activity.kind=word", ConfigError, "word"),
     ],

@@ -1,0 +1,160 @@
+"""A run that was cut off goes on in its own folder and ends as if it had not been."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from callbacks.seeding import SeedEachBatch
+from experiment.config import compose_config
+from experiment.resume import run_to_resume, spelled_out
+from experiment.run_folder import RunFolder
+from experiment.training import run_training
+from schemas.errors import ConfigError, DataError
+from tests.experiment.same_run import assert_same, words_of, write_data
+from tests.experiment.small_data import make_clips, write_clips
+
+
+class PowerCutError(Exception):
+    """Not an error of ours: the run ends in the middle."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+def run(words: list[str], folder: Path) -> None:
+    run_training(compose_config(words), str(folder), words, False)
+
+
+def cut_off(monkeypatch, epoch: int, batch: int) -> None:
+    honest = SeedEachBatch.on_train_batch_start
+
+    def hook(self, trainer, pl_module, data, batch_idx):
+        if (trainer.current_epoch, batch_idx) == (epoch, batch):
+            raise PowerCutError
+        honest(self, trainer, pl_module, data, batch_idx)
+
+    monkeypatch.setattr(SeedEachBatch, "on_train_batch_start", hook)
+
+
+@pytest.mark.parametrize("task", ["clips", "events"])
+@pytest.mark.parametrize(("epoch", "batch"), [(0, 2), (3, 0), (3, 3)])
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(task, epoch, batch, tmp_path, data, monkeypatch):
+    words = words_of(task, data, tmp_path)
+    run(words, tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        cut_off(patch, epoch, batch)
+        run(words, tmp_path / "cut")
+    assert RunFolder.read_status(tmp_path / "cut")["state"] == "failed"
+    run([*words, f"resume.source={tmp_path / 'cut'}"], tmp_path / "cut")
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+    status, whole = (RunFolder.read_status(tmp_path / name) for name in ("cut", "whole"))
+    assert status["state"] == "finished" and len(status["resumed"]) == 1
+    assert status["result"]["test"] == whole["result"]["test"] and status["verdict"] == whole["verdict"]
+
+
+def test_a_closed_test_split_leaves_the_same_verdict(tmp_path, data, monkeypatch):
+    # The best epoch lies before the cut: what the net said of validation then has to be asked anew.
+    words = words_of("clips", data, tmp_path, "test=false", "scheduler=constant", "optimizer.lr=0.05")
+    run(words, tmp_path / "whole")
+    best = RunFolder.read_status(tmp_path / "whole")["result"]["best"]["epoch"]
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        cut_off(patch, 4, 0)
+        run(words, tmp_path / "cut")
+    run([*words, f"resume.source={tmp_path / 'cut'}"], tmp_path / "cut")
+    verdicts = [RunFolder.read_status(tmp_path / name)["verdict"] for name in ("whole", "cut")]
+    assert best <= 4 and verdicts[0] == verdicts[1] and verdicts[0]["split"] == "validation"
+
+
+def test_tensorboard_has_every_epoch_once(tmp_path, data, monkeypatch):
+    words = words_of("clips", data, tmp_path, "logger=tensorboard")
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        cut_off(patch, 3, 3)
+        run(words, tmp_path / "cut")
+    run([*words, f"resume.source={tmp_path / 'cut'}"], tmp_path / "cut")
+    events = EventAccumulator(str(tmp_path / "cut" / "tensorboard")).Reload()
+    steps = [point.step for point in events.Scalars("val/loss")]
+    assert len(steps) == 5 and steps == sorted(set(steps))
+
+
+def runs(tmp_path: Path, data: Path, monkeypatch, *names: str) -> None:
+    """Runs that were cut off, where `auto` looks for them."""
+    for name in names:
+        with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+            cut_off(patch, 1, 0)
+            run(words_of("clips", data, tmp_path), tmp_path / "clips" / "runs" / name)
+
+
+def test_auto_takes_the_newest_unfinished_run_of_the_same_config(tmp_path, data, monkeypatch):
+    runs(tmp_path, data, monkeypatch, "a", "b")
+    words = words_of("clips", data, tmp_path, "resume.source=auto")
+    assert run_to_resume(compose_config(words)) == tmp_path / "clips" / "runs" / "b"
+    run(words, tmp_path / "clips" / "runs" / "b")
+    assert run_to_resume(compose_config(words)) == tmp_path / "clips" / "runs" / "a"
+    assert run_to_resume(compose_config([*words, "seed=1"])) is None
+    held = RunFolder(tmp_path / "clips" / "runs" / "a")
+    assert run_to_resume(compose_config(words)) is None
+    held.release()
+
+
+def test_another_config_is_shown_and_refused_unless_it_is_allowed(tmp_path, data, monkeypatch):
+    runs(tmp_path, data, monkeypatch, "a")
+    folder = tmp_path / "clips" / "runs" / "a"
+    words = words_of("clips", data, tmp_path, f"resume.source={folder}", "optimizer.lr=0.5")
+    with pytest.raises(ConfigError, match=r"optimizer\.lr: 0\.01 -> 0\.5.*allow_changes"):
+        run_to_resume(compose_config(words))
+    assert run_to_resume(compose_config([*words, "resume.allow_changes=true"])) == folder
+
+
+def test_a_path_without_a_run_is_an_error(tmp_path, data):
+    words = words_of("clips", data, tmp_path, f"resume.source={tmp_path / 'nowhere'}")
+    with pytest.raises(ConfigError, match="there is no run"):
+        run_to_resume(compose_config(words))
+
+
+def test_a_config_that_was_tampered_with_is_refused(tmp_path, data, monkeypatch):
+    runs(tmp_path, data, monkeypatch, "a")
+    folder = tmp_path / "clips" / "runs" / "a"
+    config = OmegaConf.load(folder / "config.yaml")
+    config.optimizer.lr = 0.02
+    OmegaConf.save(config, folder / "config.yaml")
+    words = words_of("clips", data, tmp_path, f"resume.source={folder}")
+    with pytest.raises(ConfigError, match="checksum"):
+        run_to_resume(compose_config(words))
+    # `auto` passes it by.
+    assert run_to_resume(compose_config(words_of("clips", data, tmp_path, "resume.source=auto"))) is None
+
+
+def test_other_data_are_refused(tmp_path, data, monkeypatch):
+    words = [w for w in words_of("clips", data, tmp_path) if not w.startswith("datamodule.root")]
+    root = write_clips(tmp_path / "store", make_clips(100))
+    words.append(f"datamodule.root={root}")
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        cut_off(patch, 1, 0)
+        run(words, tmp_path / "cut")
+    shutil.rmtree(root)
+    write_clips(root, make_clips(100, seed=1))
+    with pytest.raises(DataError, match="the data are not what this run began with"):
+        run([*words, f"resume.source={tmp_path / 'cut'}"], tmp_path / "cut")
+
+
+def test_the_short_form():
+    assert spelled_out(["resume=auto", "seed=1", "resume.source=x"]) == [
+        "resume.source=auto",
+        "seed=1",
+        "resume.source=x",
+    ]
+
+
+def test_two_processes_cannot_be_at_one_run(tmp_path):
+    held = RunFolder(tmp_path / "run")
+    with pytest.raises(ConfigError, match="another process"):
+        RunFolder(tmp_path / "run")
+    held.release()
+    RunFolder(tmp_path / "run").release()
+    assert json.loads("{}") == RunFolder.read_status(tmp_path / "run")
