@@ -12,8 +12,8 @@ help: ## this list
 train: $(READY) ## train the quickstart: 100 generated signs, minutes on two cores
 	$(BIN)/python train.py experiment=quickstart
 
-test: $(READY) ## run all tests
-	$(BIN)/python -m pytest
+test: $(READY) ## run all tests, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(READY) ## ruff check and format check
 	$(BIN)/ruff check .

@@ -14,6 +14,10 @@ from experiment.repeat import repeated_config
 from experiment.resume import run_to_resume, spelled_out
 from schemas.errors import ConfigError
 
+FLAGS = ("-m", "--multirun", "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-p", "--package", "--resolve")
+FLAGS += ("-i", "--info")
+"""Of Hydra; those that change where the config comes from would pass by its checks."""
+
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def train(config: DictConfig) -> float:
@@ -43,32 +47,32 @@ def main() -> None:
     flags = [argument for argument in sys.argv[1:] if argument.startswith("-")]
     register_resolvers()
     with readable_errors():
+        if unknown := [flag for flag in flags if flag.split("=")[0] not in FLAGS]:
+            what, remedy = f"there is no flag {', '.join(unknown)}", f"Flags: {', '.join(FLAGS)}."
+            raise ConfigError(what, where="command line", remedy=remedy)
         if set(flags) <= {"-m", "--multirun"}:
             for job in jobs_of_sweep(overrides) if flags else [overrides]:
                 config = compose_config(job)
             make_folder(config.paths.log_dir)
-            if config.resume.source is not None:
-                sys.argv += folder_of_run(config, multirun=bool(flags))
-            if config.repeat is not None:
-                again = repeated_config(config, overrides)
-                sys.argv.append(f"hydra.run.dir='{new_run_dir(again.model.task, again.model.name)}'")
+            sys.argv += folder_of_run(config, overrides, multirun=bool(flags))
     train()
 
 
-def new_run_dir(task: str, name: str) -> str:
-    """Where a repeated run lies: as in conf/train.yaml, by its own names."""
-    return f"${{paths.log_dir}}/{task}/runs/${{now:%Y-%m-%d_%H-%M-%S}}_{name}_${{unique:}}"
-
-
-def folder_of_run(config: DictConfig, multirun: bool) -> list[str]:
-    """The override that makes Hydra take the folder of the run that is to go on."""
-    if multirun:
-        raise ConfigError("one run is resumed at a time", where="resume", remedy="Leave out -m.")
-    if (folder := run_to_resume(config)) is None:
-        print("No unfinished run of this config: a new one begins.")
+def folder_of_run(config: DictConfig, overrides: list[str], multirun: bool) -> list[str]:
+    """The override that makes Hydra take the folder of the run that goes on, or of one that is repeated."""
+    if config.resume.source is None and config.repeat is None:
         return []
-    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-    return [f"hydra.run.dir='{quoted}'"]
+    if multirun:
+        raise ConfigError("one run is resumed or repeated at a time", where="command line", remedy="Leave out -m.")
+    if config.repeat is not None:
+        config = repeated_config(config, overrides)
+    if (folder := run_to_resume(config)) is not None:
+        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+        return [f"hydra.run.dir='{quoted}'"]
+    if config.resume.source is not None:
+        print("No unfinished run of this config: a new one begins.")
+    names = f"{config.model.task}/runs/${{now:%Y-%m-%d_%H-%M-%S}}_{config.model.name}_${{unique:}}"
+    return [f"hydra.run.dir='${{paths.log_dir}}/{names}'"]
 
 
 if __name__ == "__main__":

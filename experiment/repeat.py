@@ -1,5 +1,7 @@
 """A run once more: its own config, in a folder of its own, and what has changed since in code, packages and data.
 
+A config names what is built: repeat a stranger's run only if you would run the stranger's code.
+
 No torch is imported.
 """
 
@@ -12,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiment.resume import stored_config
 from schemas.errors import ConfigError, DataError
 
-BESIDE = ("repeat", "paths.log_dir", "hydra.")
+BESIDE = ("repeat", "resume", "paths.log_dir", "hydra.")
 """What may be typed beside `repeat=RUN`: the rest is the run's own."""
 
 
@@ -32,7 +34,7 @@ def repeated_config(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     stored = stored_config(folder)
     again = OmegaConf.create(_moved(stored, str(stored["paths"]["run_dir"])))
     again.paths = stored["paths"] | {"run_dir": None, "log_dir": config.paths.log_dir}
-    again.repeat = str(folder)
+    again.repeat, again.resume = str(folder), config.resume
     return again
 
 

@@ -42,13 +42,31 @@ def run_to_resume(config: DictConfig) -> Path | None:
             f"there is no run in {source}", where="resume", remedy="Name a run's folder, which has a config.yaml."
         )
     stored = stored_config(folder)
+    _refuse_what_cannot_go_on(folder, stored, config)
     if (differences := differing(stored, config)) and not config.resume.allow_changes:
         raise ConfigError(
             f"the config is not that of {source}: {'; '.join(differences)}",
             where="resume",
             remedy="Give the same words as then (its overrides.yaml), or say resume.allow_changes=true.",
         )
+    if not differences and RunFolder.read_status(folder).get("state") == FINISHED:
+        remedy = "repeat=RUN runs it once more; more epochs need resume.allow_changes=true."
+        raise ConfigError("this run has finished", where="resume", remedy=remedy)
     return folder
+
+
+def _refuse_what_cannot_go_on(folder: Path, stored: Mapping, config: DictConfig) -> None:
+    """A folder that was moved (its best checkpoint is known by its old path), and a run that is counted in steps."""
+    began = Path(stored["paths"]["run_dir"])
+    if began.resolve() != folder.resolve():
+        raise ConfigError(
+            f"this run began in {began}, and its checkpoints are known by that path",
+            where="resume",
+            remedy=f"Put {folder} back there, or use repeat=RUN.",
+        )
+    if config.trainer.get("max_steps", -1) not in (-1, None):
+        what = "a run that is counted in steps goes on with another epoch than it stopped in (Lightning 2.6)"
+        raise ConfigError(what, where="trainer.max_steps", remedy="Count in trainer.max_epochs.")
 
 
 def stored_config(folder: Path) -> dict:
@@ -60,7 +78,9 @@ def stored_config(folder: Path) -> dict:
         what = f"it cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
         raise ConfigError(what, where=path, remedy="The checkpoints of this run hold its config too.") from error
     known = RunFolder.read_status(folder).get("config_checksum")
-    if not isinstance(stored, dict) or (known is not None and known != config_checksum(stored)):
+    paths = stored.get("paths") if isinstance(stored, dict) else None
+    whole = isinstance(paths, dict) and isinstance(paths.get("run_dir"), str)
+    if not whole or (known is not None and known != config_checksum(stored)):
         raise ConfigError(
             "it is not what was written: its checksum differs",
             where=path,
@@ -85,12 +105,16 @@ def _newest_unfinished(config: DictConfig) -> Path | None:
     found = []
     for path in runs.glob("*/config.yaml"):
         status = RunFolder.read_status(path.parent)
-        if status.get("state") == FINISHED or RunFolder.is_held(path.parent):
+        if status.get("state") in (None, FINISHED):
             continue
         try:
-            same = not differing(stored_config(path.parent), config)
+            stored = stored_config(path.parent)
+            same = not differing(stored, config)
+            if same:
+                _refuse_what_cannot_go_on(path.parent, stored, config)
         except ConfigError:
-            continue  # a damaged run is not one to go on with
+            continue  # a damaged or moved run is not one to go on with
+        same = same and not RunFolder.is_held(path.parent)
         if same:
             found.append((str(status.get("started", "")), path.parent.name, path.parent))
     return max(found)[-1] if found else None

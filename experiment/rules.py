@@ -96,20 +96,20 @@ RULES: dict[str, Kind] = {
     "scheduler.schedule.mode": Choice("min", "max"),
     "precision.mode": Choice("auto", "fp32", "amp_bf16", "amp_fp16"),
     "trainer": Component(),
-    "trainer.max_epochs": SIZE,
+    "trainer.max_epochs": OrNull(Either(SIZE, Choice(-1))),
     "trainer.max_steps": Number(whole=True, low=-1),
-    "trainer.accelerator": Choice("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
+    "trainer.accelerator": Choice("auto", "cpu", "gpu", "cuda", "mps", "tpu", "hpu"),
     "trainer.gradient_clip_val": OrNull(AMOUNT),
     "trainer.accumulate_grad_batches": SIZE,
-    "trainer.check_val_every_n_epoch": SIZE,
-    "trainer.log_every_n_steps": COUNT,
-    "trainer.num_sanity_val_steps": Number(whole=True, low=-1),
+    "trainer.check_val_every_n_epoch": OrNull(SIZE),
+    "trainer.log_every_n_steps": OrNull(COUNT),
+    "trainer.num_sanity_val_steps": OrNull(Number(whole=True, low=-1)),
     "trainer.enable_model_summary": SWITCH,
     "trainer.deterministic": Choice(True, False, "warn", None),
     "trainer.fast_dev_run": Either(SWITCH, COUNT),
-    "trainer.limit_train_batches": BATCHES,
-    "trainer.limit_val_batches": BATCHES,
-    "trainer.limit_test_batches": BATCHES,
+    "trainer.limit_train_batches": OrNull(BATCHES),
+    "trainer.limit_val_batches": OrNull(BATCHES),
+    "trainer.limit_test_batches": OrNull(BATCHES),
     "trainer.overfit_batches": BATCHES,
     "datamodule": Component(),
     "datamodule.root": Text(),
@@ -164,7 +164,8 @@ RULES: dict[str, Kind] = {
     "datamodule.context_at": Choice("window", "event"),
     "callbacks.*": OrNull(Component()),
     "callbacks.*.monitor": OrNull(METRIC),
-    "callbacks.*.mode": Choice("min", "max"),
+    "callbacks.best.mode": Choice("min", "max"),
+    "callbacks.overfit.mode": Choice("min", "max"),
     "callbacks.*.every_n_epochs": OrNull(SIZE),
     "callbacks.data.skip": Several(Text()),
     "callbacks.gradients.known": Several(Text()),
@@ -236,13 +237,31 @@ def _check_is_there(config: Mapping, key: str) -> None:
 
 def check_values(config: Mapping) -> None:
     """Judges every known key of a resolved config by itself; raises ConfigError for the first that cannot be used."""
+    foreign = _foreign(config)
     for key, rule in RULES.items():
+        if key.startswith(foreign) and not key.startswith(COMMON):
+            continue
         for found, value in values_of(config, key):
             if not rule.accepts(value):
                 raise ConfigError(f"{_shown(value)} is not {rule}", where=found)
     monitor, known = config["model"].get("monitor"), MONITORS[config["model"]["task"]]
     if not known.accepts(monitor):
         raise ConfigError(f"{_shown(monitor)} is not {known}", where="model.monitor")
+
+
+COMMON = ("model.loss", "datamodule.batch_size", "datamodule.num_workers", "datamodule.seed")
+"""Of a model or a DataModule that is not ours, what is still read by us."""
+
+
+def _foreign(config: Mapping) -> tuple[str, ...]:
+    """The parts of a config that belong to components of a user's own, which may call a thing what they like."""
+    targets = {"model.": (config["model"].get("net") or {}), "datamodule.": config["datamodule"]}
+    homes = {"model.": "models.", "datamodule.": "datamodules."}
+    return tuple(
+        part
+        for part, node in targets.items()
+        if isinstance(node, Mapping) and not str(node.get("_target_", homes[part])).startswith(homes[part])
+    )
 
 
 def _shown(value: object) -> str:

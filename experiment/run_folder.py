@@ -2,9 +2,11 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,6 +20,19 @@ except ImportError:  # not on Windows: there a run in progress cannot be told fr
 
 RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
 LOCK = ".lock"
+_held: set[IO] = set()
+"""The locks of this process."""
+
+
+def _let_go_in_child() -> None:
+    """A forked worker of a DataLoader outlives a killed run by seconds, and would hold its lock for as long."""
+    for lock in _held:
+        lock.close()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 class RunFolder:
@@ -37,14 +52,18 @@ class RunFolder:
         if fcntl is not None:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 self._lock.close()
                 remedy = "Wait for it, or stop it first."
                 raise ConfigError("another process is at this run", where=self.path, remedy=remedy) from error
+            except OSError:
+                pass  # a file system without locks: there, two processes at one run are not told apart
+        _held.add(self._lock)
         self._status: dict = {"state": RUNNING, "started": _now()}
 
     def release(self) -> None:
         """Lets others go on with this run."""
+        _held.discard(self._lock)
         self._lock.close()
 
     @staticmethod
@@ -52,11 +71,13 @@ class RunFolder:
         """Whether a process is at the run in this folder."""
         if fcntl is None or not (path / LOCK).exists():
             return False
-        with (path / LOCK).open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return True
+        try:
+            with (path / LOCK).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
         return False
 
     @staticmethod
@@ -69,10 +90,12 @@ class RunFolder:
         return status if isinstance(status, dict) else {}
 
     def continue_status(self) -> None:
-        """Takes up the status of a run that was cut off, and notes when it goes on."""
+        """Takes up the status of a run that was cut off, notes when it goes on, and removes what was half written."""
         known = self.read_status(self.path)
-        self._status = known | {"state": RUNNING, "resumed": [*known.get("resumed", []), _now()]}
+        self._status |= known | {"state": RUNNING, "resumed": [*known.get("resumed", []), _now()]}
         self._status.pop("why", None)
+        for leftover in (*self.path.glob(".*.*.*"), *self.path.glob("checkpoints/.*.unfinished")):
+            leftover.unlink()
 
     def write_config(self, config: DictConfig, overrides: list[str]) -> None:
         """The resolved config, and what the user typed."""

@@ -5,32 +5,48 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_heard: list[int] = []
+"""Signals to end, since the run began."""
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM: what Ctrl-C is, but for the exit code."""
 
 
+def is_interruption(error: BaseException) -> bool:
+    """Whether a run ended because somebody wanted it to: also where Lightning or a DataLoader says it in its own way.
+
+    A signal to the whole process group (SLURM, systemd) ends the workers too, and torch may speak of that first.
+    """
+    of_worker = isinstance(error, RuntimeError) and "killed by signal: Terminated" in str(error)
+    of_lightning = isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
+    return isinstance(error, KeyboardInterrupt) or of_worker or of_lightning or bool(_heard)
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Within it SIGTERM raises Terminated, and what Lightning turns into SystemExit is an interrupt again.
+    """Within it SIGTERM raises Terminated, and whatever else comes of a signal is an interrupt.
 
     Lightning makes the process deaf to Ctrl-C once it has heard one; afterwards it hears again.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread only
         return
-    heard: list[int] = []
+    _heard.clear()
 
     def end(number: int, frame: object) -> None:
-        heard.append(number)
+        _heard.append(number)
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, end), signal.getsignal(signal.SIGINT)
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, end), signal.SIGINT: signal.getsignal(signal.SIGINT)}
     try:
         yield
-    except SystemExit:
-        # Lightning's way of ending on either.
-        raise (Terminated if heard else KeyboardInterrupt) from None
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or not is_interruption(error):
+            raise
+        raise (KeyboardInterrupt if isinstance(error, SystemExit) and not _heard else Terminated) from None
     finally:
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGINT, before[1])
+        for number, handler in before.items():
+            if handler is not None:  # one that was not installed by Python cannot be put back by it
+                signal.signal(number, handler)
+        _heard.clear()

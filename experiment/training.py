@@ -15,6 +15,7 @@ from callbacks.charts import ConfigText
 from callbacks.epoch_history import EpochHistory
 from callbacks.provisional_verdict import colour
 from callbacks.run_record import RunRecord, plain_findings
+from callbacks.trained import TrainedAlready
 from experiment.architecture import describe_architecture
 from experiment.build import ParameterCount, build_datamodule, build_trainer
 from experiment.checkpoint import FORMAT, read_checkpoint
@@ -24,11 +25,12 @@ from experiment.memory import keep_freed_memory
 from experiment.provenance import describe_origin
 from experiment.repeat import changes_since, refuse_other_data
 from experiment.results import RunResult, field_table, final_table
+from experiment.resume import differing, stored_config
 from experiment.run_folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder
-from experiment.signals import ended_by_signals
+from experiment.signals import ended_by_signals, is_interruption
 from experiment.tasks.task import Task, task_of
 from reports.report import write_report
-from schemas.errors import DataError
+from schemas.errors import CheckpointError, ConfigError, DataError
 
 
 def run_training(config: DictConfig, folder: str, overrides: list[str], multirun: bool) -> float:
@@ -51,21 +53,29 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
 
 def _run(config: DictConfig, run: RunFolder, overrides: list[str], multirun: bool) -> float:
     config.paths.run_dir = str(run.path)
-    config.test = config.test if config.test is not None else not multirun
     resumed = run.existed and config.resume.source is not None
+    if run.existed and not resumed:
+        raise ConfigError("there is a run here already", where=run.path, remedy="Give it another folder, or resume it.")
+    trained = False
     if resumed:
+        stored = stored_config(run.path)
+        trained = RunFolder.read_status(run.path).get("trained", False) and not differing(stored, config)
+        # What a job of a sweep left closed stays closed.
+        config.test = stored["test"] if config.test is None else config.test
         run.continue_status()
+    config.test = config.test if config.test is not None else not multirun
     run.write_config(config, overrides)
     run.write_status({"state": RUNNING, "findings": [], "verdict": None, "verdict_missing": "it did not get so far"})
     try:
-        result = _train(config, run, _last_checkpoint(run) if resumed else None)
+        result = _train(config, run, _last_checkpoint(run) if resumed else None, trained)
         run.write_status({"state": FINISHED, "result": result.to_dict()})
-    except (KeyboardInterrupt, SystemExit):
-        run.write_status({"state": INTERRUPTED})
-        get_console().print("The same words with `resume=auto` go on with this run.", markup=False)
-        raise
     except BaseException as error:
-        run.write_status({"state": FAILED, "why": f"{type(error).__name__}: {error}"})
+        if is_interruption(error):
+            run.write_status({"state": INTERRUPTED})
+            words = f"The same words with resume={run.path} go on with this run."
+            get_console().print(words, markup=False, highlight=False, soft_wrap=True)
+        else:
+            run.write_status({"state": FAILED, "why": f"{type(error).__name__}: {error}"})
         raise
     finally:
         _report(run.path)
@@ -91,11 +101,17 @@ def _last_checkpoint(run: RunFolder) -> Path | None:
     last = run.path / "checkpoints" / "last.ckpt"
     if last.is_file():
         return last
+    if others := sorted(path.name for path in last.parent.glob("*.ckpt")):
+        raise CheckpointError(
+            f"it is not there, though {', '.join(others)} {'is' if len(others) == 1 else 'are'}",
+            where=last,
+            remedy=f"Copy the one to go on from to {last.name}.",
+        )
     get_console().print(f"{run.path} had no checkpoint yet: it begins again.", markup=False, soft_wrap=True)
     return None
 
 
-def _train(config: DictConfig, run: RunFolder, checkpoint: Path | None) -> RunResult:
+def _train(config: DictConfig, run: RunFolder, checkpoint: Path | None, trained: bool) -> RunResult:
     _quiet_lightning()
     keep_freed_memory()
     L.seed_everything(config.seed, workers=True, verbose=False)
@@ -109,7 +125,8 @@ def _train(config: DictConfig, run: RunFolder, checkpoint: Path | None) -> RunRe
     record = {"format": FORMAT, "config": OmegaConf.to_container(config, resolve=True), "schema": schema.to_dict()}
     text = ConfigText(OmegaConf.to_yaml(config, resolve=True))
     purge = read_checkpoint(checkpoint)["global_step"] if checkpoint else None
-    trainer = build_trainer(config, [keeper, text], [RunRecord(record, run.write_status)], purge)
+    last = [RunRecord(record, run.write_status), *([TrainedAlready()] if trained else ())]
+    trainer = build_trainer(config, [keeper, text], last, purge)
     device = str(trainer.strategy.root_device)
     record["provenance"] = describe_origin(config.seed, device) | task.facts(datamodule)
     record["provenance"]["config_checksum"] = run.config_checksum
@@ -126,6 +143,7 @@ def _train(config: DictConfig, run: RunFolder, checkpoint: Path | None) -> RunRe
     comparison.hand_over(trainer)
     try:
         trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+        run.write_status({"trained": True})
         result = _test(config, trainer, module, datamodule, comparison, keeper)
     except BaseException:
         try:

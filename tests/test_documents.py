@@ -10,6 +10,7 @@ import pytest
 
 import experiment.config
 from experiment.config import compose_config
+from experiment.resume import spelled_out
 from experiment.training import run_training
 from tests.experiment.test_healthy_runs import HEALTHY
 from tests.experiment.test_planted_faults import FAULTS
@@ -21,6 +22,7 @@ DOCUMENTS = [
     ROOT / "models/event_predictor/README.md",
     ROOT / "benchmarks/README.md",
     ROOT / "callbacks/README.md",
+    ROOT / "experiment/README.md",
 ]
 FOUND = {line for path in DOCUMENTS for line in re.findall(r"python train\.py ([^`\n#]+)", path.read_text())}
 # Not the mistake that the README shows, nor the data set that its reader writes.
@@ -49,7 +51,7 @@ def test_the_table_of_planted_faults_is_the_one_that_is_tested():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_train_command_composes(command):
     words = [word for word in command.split() if not word.startswith("-")]
-    compose_config([re.sub(r"=([^\[,]+),.*", r"=\1", word) for word in words])
+    compose_config(spelled_out([re.sub(r"=([^\[,]+),.*", r"=\1", word) for word in words]))
 
 
 def test_the_commands_are_found():

@@ -52,6 +52,13 @@ class Collapse(SeveralCheck):
         self._seen: dict[str, str] = {}
         self._epoch = 0
 
+    def state_dict(self) -> dict:
+        return {"found": super().state_dict(), "in_a_row": self._in_a_row, "seen": self._seen, "epoch": self._epoch}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        super().load_state_dict(state_dict["found"])
+        self._in_a_row, self._seen, self._epoch = (state_dict[name] for name in ("in_a_row", "seen", "epoch"))
+
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.sanity_checking or trainer.fast_dev_run:
             return

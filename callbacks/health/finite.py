@@ -59,6 +59,13 @@ class Finite(HealthCheck):
         if isinstance(net, nn.Module) and getattr(net, "_compiled_call_impl", None) is None:
             self._forward = LastForward(net, trainer.strategy.root_device)
 
+    def state_dict(self) -> dict:
+        return {"found": super().state_dict(), "steps": self._steps, "skipped": self._skipped}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        super().load_state_dict(state_dict["found"])
+        self._steps, self._skipped = state_dict["steps"], state_dict["skipped"]
+
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._forward is not None:
             self._forward.remove()

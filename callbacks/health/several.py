@@ -15,6 +15,11 @@ class SeveralCheck(HealthCheck):
         super().__init__()
         self._groups: dict[str, set[str]] = {}
 
+    def load_state_dict(self, state_dict: dict) -> None:
+        super().load_state_dict(state_dict)
+        # A key is its names; what is gone is in no group.
+        self._groups = {key: set(key.split(", ")) for key, finding in self.found.items() if finding.until is None}
+
     def update(self, trainer: L.Trainer, seen: Sequence[str], finding: Callable[[list[str], str], Finding]) -> None:
         """Reports what is new among the names seen now and clears what is gone.
 

@@ -40,7 +40,8 @@ def assert_same(one: Path, other: Path) -> None:
     for name in ("last", "best"):
         first, second = state(one, name), state(other, name)
         assert first.keys() == second.keys()
-        assert not [key for key in first if not torch.equal(first[key], second[key])]
+        differing = [key for key in first if not torch.equal(first[key], second[key])]
+        assert not differing, differing[:9]
     rows = [list(csv.DictReader((folder / "metrics.csv").open())) for folder in (one, other)]
     for row in (*rows[0], *rows[1]):
         row.pop("seconds")

@@ -98,7 +98,11 @@ class Own:
     """A class that a callback might keep in its state."""
 
 
-@pytest.mark.parametrize("value", [Path("a"), Own(), {1, 2}, nn.Linear(1, 1), torch.zeros(2, device="meta")], ids=str)
+@pytest.mark.parametrize(
+    "value",
+    [Path("a"), Own(), {1, 2}, nn.Linear(1, 1), torch.zeros(2, device="meta")],
+    ids=lambda value: type(value).__name__,
+)
 def test_what_would_not_load_again_is_refused_when_it_is_written(value, tmp_path):
     path = write(tmp_path / "a.ckpt", {"epoch": 1})
     with pytest.raises(CheckpointError, match=r"a\.ckpt: would not load again"):

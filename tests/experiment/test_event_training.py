@@ -98,7 +98,10 @@ def test_a_run_leaves_its_figures(heads, tmp_path, log, capsys):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("datamodule.sequence=event test=false", "no train events.*is datamodule.sequence the right column"),
+        (
+            "datamodule.sequence=event datamodule.streams.own=null test=false",
+            "no train events.*is datamodule.sequence the right column",
+        ),
         ("datamodule.split.val_share=0", "no val events"),
         ("datamodule.split.test_share=0", "no test events.*test=false"),
         ("datamodule.min_sequences=1000", "every value of every predicted field is unknown"),

@@ -284,8 +284,13 @@ def test_a_planted_fault_is_found(name, tmp_path, monkeypatch):
 
 
 def test_a_rate_that_explodes_later_leaves_a_best_checkpoint_that_loads(tmp_path):
-    words = ("scheduler=step", "scheduler.schedule.factor=1e30", "optimizer=adam")
-    status = run_clips(tmp_path, make_clips(), *words)
+    root = write_clips(tmp_path / "store", make_clips())
+    words = [*CLIP_RUN, f"datamodule.root={root}", "scheduler=step", "optimizer=adam", f"paths.log_dir={tmp_path}"]
+    config = compose_config(words)
+    config.scheduler.schedule.factor = 1e30  # which the config's own check would refuse
+    with pytest.raises(ExperimentError, match="not a finite number"):
+        run_training(config, str(tmp_path / "run"), words, False)
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert status["state"] == "failed" and "epoch 3" in status["why"] and "learning rate 1e+28" in status["why"]
     checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
     assert checkpoint["epoch"] + 1 in (1, 2)

@@ -1,7 +1,9 @@
 """A run that was cut off goes on in its own folder and ends as if it had not been."""
 
-import json
+import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,72 @@ def test_tensorboard_has_every_epoch_once(tmp_path, data, monkeypatch):
     assert len(steps) == 5 and steps == sorted(set(steps))
 
 
+PLATEAU = ("scheduler=plateau", "scheduler.schedule.patience=0", "optimizer.lr=0.05", "model.dropout=0.5")
+EARLY = (
+    "+callbacks.early._target_=lightning.pytorch.callbacks.EarlyStopping",
+    "+callbacks.early.monitor=val/loss",
+    "+callbacks.early.patience=1",
+    "optimizer.lr=0.5",
+)
+
+
+@pytest.mark.parametrize("cut", range(1, 5))
+def test_a_plateau_schedule_makes_up_for_its_step(cut, tmp_path, data, monkeypatch):
+    words = words_of("clips", data, tmp_path, *PLATEAU)
+    run(words, tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        cut_off(patch, cut, 1)
+        run(words, tmp_path / "cut")
+    run([*words, f"resume.source={tmp_path / 'cut'}"], tmp_path / "cut")
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_run_that_early_stopping_ended_is_not_trained_on(tmp_path, data, monkeypatch):
+    words = words_of("clips", data, tmp_path, *EARLY)
+    run(words, tmp_path / "whole")
+    epochs = RunFolder.read_status(tmp_path / "whole")["epoch"]
+
+    def cut(*_):
+        raise PowerCutError
+
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        patch.setattr("experiment.training._test", cut)
+        run(words, tmp_path / "cut")
+    run([*words, f"resume.source={tmp_path / 'cut'}"], tmp_path / "cut")
+    assert epochs < 5
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_closed_test_split_stays_closed(tmp_path, data, monkeypatch):
+    words = words_of("clips", data, tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        cut_off(patch, 2, 0)
+        run_training(compose_config(words), str(tmp_path / "job"), words, True)
+    run([*words, f"resume.source={tmp_path / 'job'}"], tmp_path / "job")
+    assert RunFolder.read_status(tmp_path / "job")["result"]["test"] is None
+
+
+def test_what_cannot_go_on_is_refused_and_left_as_it_is(tmp_path, data, monkeypatch):
+    words = words_of("clips", data, tmp_path, "trainer.max_epochs=1")
+    run(words, tmp_path / "done")
+    before = (tmp_path / "done" / "status.json").read_bytes()
+    with pytest.raises(ConfigError, match="has finished"):
+        run_to_resume(compose_config([*words, f"resume.source={tmp_path / 'done'}"]))
+    with pytest.raises(ConfigError, match="a run here already"):
+        run(words, tmp_path / "done")
+    assert (tmp_path / "done" / "status.json").read_bytes() == before
+    (tmp_path / "done").rename(tmp_path / "moved")
+    with pytest.raises(ConfigError, match="this run began in"):
+        run_to_resume(compose_config([*words, f"resume.source={tmp_path / 'moved'}"]))
+    runs(tmp_path, data, monkeypatch, "a")
+    folder = tmp_path / "clips" / "runs" / "a"
+    steps = [*words_of("clips", data, tmp_path), f"resume.source={folder}", "trainer.max_steps=9"]
+    with pytest.raises(ConfigError, match="max_steps"):
+        run_to_resume(compose_config([w if "max_steps" not in w else f"+{w}" for w in steps]))
+    (folder / "config.yaml").write_text("")
+    assert run_to_resume(compose_config([*words_of("clips", data, tmp_path), "resume.source=auto"])) is None
+
+
 def runs(tmp_path: Path, data: Path, monkeypatch, *names: str) -> None:
     """Runs that were cut off, where `auto` looks for them."""
     for name in names:
@@ -157,4 +225,23 @@ def test_two_processes_cannot_be_at_one_run(tmp_path):
         RunFolder(tmp_path / "run")
     held.release()
     RunFolder(tmp_path / "run").release()
-    assert json.loads("{}") == RunFolder.read_status(tmp_path / "run")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_worker_does_not_hold_the_lock_of_a_run_that_is_gone(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    worker = os.fork()
+    if worker == 0:
+        time.sleep(20)
+        os._exit(0)
+    try:
+        time.sleep(0.2)
+        run.release()  # what the kernel does for a process that was killed
+        assert not RunFolder.is_held(tmp_path / "run")
+    finally:
+        os.kill(worker, signal.SIGKILL)
+        os.waitpid(worker, 0)
+
+
+def test_a_folder_without_a_run_has_no_status(tmp_path):
+    assert RunFolder.read_status(tmp_path / "run") == {}

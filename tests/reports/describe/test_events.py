@@ -56,7 +56,8 @@ def test_our_own_is_told_by_shapes_and_its_fields_by_the_stored_schema(own):
 
 
 def test_chained_tied_and_copying_heads_are_seen(own):
-    page = describe(own("model.heads=chained", "model.tied=true", "model.copy=[place]", "model.head_width=8"))
+    data = "+datamodule.fields.place={}"  # the config's own check wants a field that is there
+    page = describe(own("model.heads=chained", "model.tied=true", "model.copy=[place]", "model.head_width=8", data))
     expected = {"heads": "chained", "output map": "tied to the embedding", "fields with a copy path": 1}
     expected |= {"predicted fields": 3, "hidden units a head": 8}
     assert {what: page.fact("Event fields", what).value for what in expected} == expected
