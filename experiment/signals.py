@@ -16,11 +16,17 @@ class Terminated(KeyboardInterrupt):
 def is_interruption(error: BaseException) -> bool:
     """Whether a run ended because somebody wanted it to: also where Lightning or a DataLoader says it in its own way.
 
-    A signal to the whole process group (SLURM, systemd) ends the workers too, and torch may speak of that first.
+    A signal to the whole process group (SLURM, systemd, a terminal) ends the workers too, and torch may speak of that
+    first; and what Lightning does on Ctrl-C may fail in its turn.
     """
-    of_worker = isinstance(error, RuntimeError) and "killed by signal: Terminated" in str(error)
-    of_lightning = isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
-    return isinstance(error, KeyboardInterrupt) or of_worker or of_lightning or bool(_heard)
+    if _heard or (isinstance(error, RuntimeError) and "killed by signal: Terminated" in str(error)):
+        return True
+    links: BaseException | None = error
+    while links is not None:
+        if isinstance(links, KeyboardInterrupt):
+            return True
+        links = links.__context__
+    return False
 
 
 @contextmanager
@@ -44,7 +50,7 @@ def ended_by_signals() -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or not is_interruption(error):
             raise
-        raise (KeyboardInterrupt if isinstance(error, SystemExit) and not _heard else Terminated) from None
+        raise (Terminated if _heard or "Terminated" in str(error) else KeyboardInterrupt) from None
     finally:
         for number, handler in before.items():
             if handler is not None:  # one that was not installed by Python cannot be put back by it

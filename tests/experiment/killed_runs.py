@@ -14,11 +14,10 @@ CONTEXT.set_forkserver_preload(["experiment.training", "experiment.tasks.clips",
 
 
 def whole_run(words: list[str], folder: str) -> None:
-    """What a process does, in a group of its own; its output goes to a file beside the run's folder."""
+    """What a process does; its output goes to a file beside the run's folder."""
     from experiment.config import compose_config
     from experiment.training import run_training
 
-    os.setpgid(0, 0)
     log = os.open(f"{folder}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -45,15 +44,11 @@ def run_to_end(words: list[str], folder: Path) -> float:
     return time.perf_counter() - started
 
 
-def hit(words: list[str], folder: Path, seconds: float, number: signal.Signals, group: bool = False) -> int:
-    """Starts a run, sends a signal after so many seconds, and returns how it ended; 0 if it was done before.
-
-    Args:
-        group: whether its workers get the signal too, as from SLURM, systemd or a terminal.
-    """
+def hit(words: list[str], folder: Path, seconds: float, number: signal.Signals) -> int:
+    """Starts a run, sends a signal after so many seconds, and returns how it ended; 0 if it was done before."""
     process = start(words, folder)
     process.join(seconds)
     if process.is_alive():
-        (os.killpg if group else os.kill)(process.pid, number)
+        os.kill(process.pid, number)
     process.join()
     return process.exitcode
