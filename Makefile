@@ -23,7 +23,7 @@ format: $(READY) ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-torture: $(READY) ## kills, signals, corruptions and many jobs in full; about half an hour
+torture: $(READY) ## kills, signals, corruptions and many jobs in full
 	ASSAY_TORTURE=full CORRUPTIONS=40 $(BIN)/python -m pytest tests/experiment/test_kills.py tests/experiment/test_corrupt_checkpoints.py tests/experiment/test_hostile_checkpoints.py tests/experiment/test_full_disk.py tests/experiment/test_many_jobs.py tests/test_corrupt_stores_and_configs.py
 
 tensorboard: $(READY) ## open the dashboards of all runs
