@@ -4,6 +4,7 @@ A cache is a convenience: what cannot be read is fitted again, what cannot be wr
 """
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -53,9 +54,12 @@ def _read(path: Path, kind: type[Baselines]) -> dict[str, Baselines] | None:
                 split: kind(**{name: _restored(value, file) for name, value in plain.items()})
                 for split, plain in header.items()
             }
-    except Exception:
+    except FileNotFoundError:
+        return None
+    except Exception as error:
         # Bytes that were damaged make zip, numpy and json fail in more ways than can be listed, and whatever the
-        # reason is, the answer is to fit again.
+        # reason is, the answer is to fit again, and to say so.
+        warnings.warn(f"{path} cannot be read ({type(error).__name__}): it is made anew", stacklevel=2)
         return None
 
 

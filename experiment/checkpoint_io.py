@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from experiment.checkpoint import check_written, read_checkpoint
+from storage import atomic
 
 
 class TrustedCheckpointIO(CheckpointIO):
@@ -31,7 +32,7 @@ class TrustedCheckpointIO(CheckpointIO):
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        atomic.sync(path.parent)  # the new name, too, must survive a power cut
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
@@ -56,12 +57,3 @@ def _write(checkpoint: dict[str, Any], path: Path) -> None:
         if isinstance(cause := error.__context__, OSError):
             raise OSError(cause.errno, cause.strerror, str(path)) from error
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """The new name, too, must survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -209,7 +209,7 @@ def names_are_known(config: Mapping) -> None:
     skipped = (config["callbacks"].get("data") or {}).get("skip")
     for key, names, where in (
         ("datamodule.channels", channels, "datamodules.skeletons.features.CHANNELS"),
-        ("callbacks.data.skip", skipped, "callbacks.health.data.KNOWN"),
+        ("callbacks.data.skip", skipped, "schemas.findings.DATA_CHECKS"),
     ):
         if names is None:
             continue

@@ -11,6 +11,7 @@ import yaml
 HEADLINE = {"clips": "accuracy", "events": "loss"}
 """The metric that a task's verdict is about, as it stands behind `val/`."""
 READER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe loader: plain values only; libyaml's where there is one."""
 
 
 @dataclass

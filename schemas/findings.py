@@ -3,6 +3,20 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+DATA_CHECKS = (
+    "overlap",
+    "test_as_validation",
+    "duplicates",
+    "two_classes",
+    "groups",
+    "absent_labels",
+    "imbalance",
+    "constant",
+    "missing_as_seen",
+    "padding",
+)
+"""The names of the checks of data, by which they are switched off; clips have all of them, events some."""
+
 
 class Severity(StrEnum):
     """How much a finding matters."""

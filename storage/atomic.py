@@ -48,10 +48,10 @@ def new_folder(target: Path) -> Iterator[Path]:
         yield temporary
         for path in sorted(temporary.rglob("*")):
             if path.is_file():
-                _sync(path)
+                sync(path)
         os.chmod(temporary, 0o777 & ~_UMASK)
         _put_in_place(temporary, target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -80,7 +80,8 @@ def _put_in_place(folder: Path, target: Path) -> None:
     shutil.rmtree(outdated)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Makes a file, or the names in a folder, reach the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

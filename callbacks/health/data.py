@@ -6,21 +6,7 @@ import lightning as L
 
 from callbacks.health.check import HealthCheck
 from schemas.errors import ConfigError
-from schemas.findings import Severity
-
-KNOWN = (
-    "overlap",
-    "test_as_validation",
-    "duplicates",
-    "two_classes",
-    "groups",
-    "absent_labels",
-    "imbalance",
-    "constant",
-    "missing_as_seen",
-    "padding",
-)
-"""The names of the data checks of clips and of events."""
+from schemas.findings import DATA_CHECKS, Severity
 
 
 class DataChecks(HealthCheck):
@@ -30,7 +16,7 @@ class DataChecks(HealthCheck):
         skip: names of checks that are switched off.
 
     Raises:
-        ConfigError: for a name that is none of KNOWN.
+        ConfigError: for a name that is none of DATA_CHECKS.
     """
 
     name = "data"
@@ -38,11 +24,11 @@ class DataChecks(HealthCheck):
     def __init__(self, skip: Sequence[str]):
         super().__init__()
         self.skip = tuple(skip)
-        if unknown := [name for name in self.skip if name not in KNOWN]:
+        if unknown := [name for name in self.skip if name not in DATA_CHECKS]:
             raise ConfigError(
                 f"there is no data check {', '.join(map(repr, unknown))}",
                 where="callbacks.data.skip",
-                remedy=f"Checks: {', '.join(KNOWN)}.",
+                remedy=f"Checks: {', '.join(DATA_CHECKS)}.",
             )
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

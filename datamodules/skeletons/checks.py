@@ -13,19 +13,6 @@ from datamodules.skeletons.store import ClipStore
 from datamodules.skeletons.store_writer import SPLITS
 from schemas.findings import Finding, Severity
 
-CHECKS = (
-    "overlap",
-    "test_as_validation",
-    "duplicates",
-    "two_classes",
-    "groups",
-    "absent_labels",
-    "imbalance",
-    "constant",
-    "missing_as_seen",
-    "padding",
-)
-"""The names of all findings on clips."""
 TIMES_MEDIAN = (10, 20)
 """The largest class over the median one: from where a note, a warning."""
 SHARE = (0.5, 0.9)

@@ -179,11 +179,11 @@ def test_a_file_that_cannot_be_parsed_is_not_judged(package, tmp_path):
 
 
 def test_constants_are_read_as_they_are():
-    from callbacks.health.data import KNOWN
     from datamodules.skeletons.features import CHANNELS
+    from schemas.findings import DATA_CHECKS
 
     assert constant_of("datamodules.skeletons.features.CHANNELS") == CHANNELS
-    assert constant_of("callbacks.health.data.KNOWN") == KNOWN
+    assert constant_of("schemas.findings.DATA_CHECKS") == DATA_CHECKS
 
 
 def test_a_component_of_ones_own_is_taken(package):
