@@ -1,12 +1,25 @@
 """Loaders of whole batches: a dataset's `__getitems__` gathers one at once."""
 
+from collections.abc import Iterator
+
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 
+class LateLoader(DataLoader):
+    """Asks its sampler for an order when the first batch is wanted, not before.
+
+    Lightning 2.6 makes the iterator of a resumed fit before it calls the sampler's `set_epoch`, and workers are given
+    their first batches then: they would be those of epoch 0.
+    """
+
+    def __iter__(self) -> Iterator:
+        yield from super().__iter__()
+
+
 def batch_loader(dataset: Dataset, batch_size: int, num_workers: int, sampler: Sampler | None = None) -> DataLoader:
     """A loader over a dataset whose `__getitems__` returns a batch; in order where there is no sampler."""
-    return DataLoader(
+    return LateLoader(
         dataset,
         batch_size=batch_size,
         sampler=sampler,

@@ -101,12 +101,16 @@ def _last_checkpoint(run: RunFolder) -> Path | None:
     last = run.path / "checkpoints" / "last.ckpt"
     if last.is_file():
         return last
-    if others := sorted(path.name for path in last.parent.glob("*.ckpt")):
+    others = sorted(last.parent.glob("*.ckpt"))
+    # best.ckpt is written before last.ckpt: cut off between the two, the first epoch has not ended.
+    if others and RunFolder.read_status(run.path).get("epoch", 0) > 1:
         raise CheckpointError(
-            f"it is not there, though {', '.join(others)} {'is' if len(others) == 1 else 'are'}",
+            f"it is not there, though {', '.join(p.name for p in others)} {'is' if len(others) == 1 else 'are'}",
             where=last,
             remedy=f"Copy the one to go on from to {last.name}.",
         )
+    for path in others:
+        path.unlink()
     get_console().print(f"{run.path} had no checkpoint yet: it begins again.", markup=False, soft_wrap=True)
     return None
 
