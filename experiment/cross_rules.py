@@ -190,6 +190,17 @@ def nesterov_has_momentum(config: Mapping) -> None:
         )
 
 
+def one_device_trains(config: Mapping) -> None:
+    """Each process of DDP would judge its own share of validation, and write a run's folder of its own."""
+    trainer = config["trainer"]
+    for key in ("devices", "num_nodes"):
+        value = trainer.get(key, 1)
+        if value not in (1, "1") and not (isinstance(value, list) and len(value) == 1):
+            what = f"{value!r} may train in several processes, whose figures nobody brings together yet"
+            remedy = f"Use trainer.{key}=1{', or [NUMBER] for a certain one' * (key == 'devices')}."
+            raise ConfigError(what, where=f"trainer.{key}", remedy=remedy)
+
+
 def augmentation_is_in_order(config: Mapping) -> None:
     """A crop goes from less to more, and mixing needs two clips."""
     data = config["datamodule"]
@@ -256,6 +267,7 @@ RULES: tuple[Callable[[Mapping], None], ...] = (
     there_is_a_validation,
     there_is_training,
     half_precision_has_its_device,
+    one_device_trains,
     nesterov_has_momentum,
     augmentation_is_in_order,
     names_are_known,

@@ -117,6 +117,7 @@ RULES: dict[str, Kind] = {
     "datamodule.generate.seed": SEED,
     "datamodule.origin": OrNull(Text()),
     "datamodule.batch_size": SIZE,
+    "datamodule.steps_per_epoch": OrNull(SIZE),
     "datamodule.num_workers": COUNT,
     "datamodule.seed": SEED,
     "datamodule.frames": OrNull(SIZE),

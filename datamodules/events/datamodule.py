@@ -1,12 +1,12 @@
 """The LightningDataModule of event sequences: a source, its table, and loaders of whole windows."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import lightning as L
 import numpy as np
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from datamodules.events.checks import check_events
 from datamodules.events.sources import Source
@@ -20,6 +20,7 @@ from datamodules.events.windows import (
     training_windows,
 )
 from datamodules.loading import batch_loader
+from datamodules.sampling import EpochSampler
 from schemas.batches import EventBatch
 from schemas.errors import ConfigError, DataError
 from schemas.events import EventSchema, Stream
@@ -63,24 +64,18 @@ class WindowRows(Dataset):
         return self.windows.gather(first, targets, scored_here(self.home, first, targets))
 
 
-class WindowSampler(Sampler[Window]):
-    """Training windows in a new order and from a new phase an epoch: a function of (seed, epoch) alone."""
+class WindowSampler(EpochSampler[Window]):
+    """Training windows in a new order and from a new phase each pass."""
 
-    def __init__(self, table: EventTable, length: int, seed: int):
-        self.table, self.length, self.seed, self.epoch = table, length, seed, 0
-        self._size = len(training_windows(table, length, np.random.default_rng((seed, 0)))[0])
+    def __init__(self, table: EventTable, length: int, seed: int, draws: int | None = None):
+        super().__init__(len(training_windows(table, length, np.random.default_rng((seed, 0)))[0]), draws)
+        self.table, self.length, self.seed = table, length, seed
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __iter__(self) -> Iterator[Window]:
-        generator = np.random.default_rng((self.seed, self.epoch))
+    def order(self, number: int) -> list[Window]:
+        generator = np.random.default_rng((self.seed, number))
         first, targets = training_windows(self.table, self.length, generator)
         order = generator.permutation(len(first))
-        return zip(first[order].tolist(), targets[order].tolist(), strict=True)
+        return list(zip(first[order].tolist(), targets[order].tolist(), strict=True))
 
 
 def _read_stream(name: str, settings: Mapping, sequence: str) -> Stream:
@@ -107,6 +102,7 @@ class EventDataModule(L.LightningDataModule):
         src_seq_len: L, the latest past events of a group.
         tgt_seq_len: T, the own events that the decoder reads.
         context_at: where sources end: `window`, at its first input event, or `event`, at every one.
+        steps_per_epoch: batches of an epoch, which goes on where the last one ended; null: one pass over the windows.
         num_workers: capped at the machine's cores.
 
     Raises:
@@ -129,6 +125,7 @@ class EventDataModule(L.LightningDataModule):
         tgt_seq_len: int,
         context_at: str,
         batch_size: int,
+        steps_per_epoch: int | None,
         num_workers: int,
         seed: int,
     ):
@@ -152,6 +149,7 @@ class EventDataModule(L.LightningDataModule):
         )
         self.src_seq_len, self.tgt_seq_len = src_seq_len, tgt_seq_len
         self.batch_size, self.num_workers = batch_size, min(num_workers, os.cpu_count() or 1)
+        self.steps_per_epoch = steps_per_epoch
 
     @property
     def name(self) -> str:
@@ -213,7 +211,8 @@ class EventDataModule(L.LightningDataModule):
         return batch_loader(dataset, self.batch_size, self.num_workers, sampler)
 
     def train_dataloader(self) -> DataLoader:
-        return self._loader("train", WindowSampler(self.table, self.tgt_seq_len, self.seed))
+        draws = None if self.steps_per_epoch is None else self.steps_per_epoch * self.batch_size
+        return self._loader("train", WindowSampler(self.table, self.tgt_seq_len, self.seed, draws))
 
     def val_dataloader(self) -> DataLoader:
         return self._loader("val")

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.loading import batch_loader
-from datamodules.sampling import EpochSampler
+from datamodules.sampling import ClipSampler
 from datamodules.skeletons.checks import check_clips
 from datamodules.skeletons.features import Channels, Normalise, Resample, count_channels
 from datamodules.skeletons.store import ClipStore
@@ -49,6 +49,7 @@ class SkeletonDataModule(L.LightningDataModule):
         frames: S, the moments at which every clip is read; None keeps its own frames.
         channels: what a node sees, of `features.CHANNELS`.
         augment: what training does to its clips at random.
+        steps_per_epoch: batches of an epoch, which goes on where the last one ended; null: one pass over the clips.
         num_workers: capped at the machine's cores.
 
     Raises:
@@ -66,13 +67,14 @@ class SkeletonDataModule(L.LightningDataModule):
         channels: Sequence[str],
         augment: Augmentation,
         batch_size: int,
+        steps_per_epoch: int | None,
         num_workers: int,
         seed: int,
     ):
         super().__init__()
         self.root, self.generate, self.origin, self.split = Path(root), generate, origin, split
         self.sampler, self.frames, self.channels = sampler, frames, list(channels)
-        self.augment, self.seed = augment, seed
+        self.augment, self.steps_per_epoch, self.seed = augment, steps_per_epoch, seed
         self.batch_size, self.num_workers = batch_size, min(num_workers, os.cpu_count() or 1)
 
     @property
@@ -142,7 +144,7 @@ class SkeletonDataModule(L.LightningDataModule):
         skeleton = self.store.skeleton
         return nn.Sequential(Normalise(skeleton), Resample(self.frames), Channels(skeleton, self.channels))
 
-    def _loader(self, rows: np.ndarray, sampler: EpochSampler | None = None) -> DataLoader:
+    def _loader(self, rows: np.ndarray, sampler: ClipSampler | None = None) -> DataLoader:
         return batch_loader(ClipRows(self.store, rows), self.batch_size, self.num_workers, sampler)
 
     def train_dataloader(self) -> DataLoader:
@@ -151,7 +153,8 @@ class SkeletonDataModule(L.LightningDataModule):
         weights = None
         if self.sampler == "balanced":
             weights = 1.0 / self.class_counts[self.store.labels[rows]]
-        return self._loader(rows, EpochSampler(len(rows), self.seed, weights))
+        draws = None if self.steps_per_epoch is None else self.steps_per_epoch * self.batch_size
+        return self._loader(rows, ClipSampler(len(rows), self.seed, weights, draws))
 
     def val_dataloader(self) -> DataLoader:
         return self._loader(self.rows["val"])

@@ -54,6 +54,12 @@ BAD = {
     "=3": "=3: there is no key",
     "model.dropout=${": "model.dropout=${: cannot be read",
     "seed=1,2": "seed: 1,2 is several values. For a run of each add -m",
+    # what is not there yet
+    "trainer.devices=2": "trainer.devices: 2 may train in several processes",
+    "trainer.devices=auto": "trainer.devices: 'auto' may train in several processes",
+    "+trainer.num_nodes=2": "trainer.num_nodes: 2 may train in several processes",
+    # numbers of steps
+    "datamodule.steps_per_epoch=0": "datamodule.steps_per_epoch: 0 is not",
     # interpolation and ???
     "model.dropout=${model.nothing}": "model.dropout: Interpolation key 'model.nothing' not found",
     "seed=${oc.env:NOT_THERE_AT_ALL}": "seed: KeyError raised while resolving interpolation",

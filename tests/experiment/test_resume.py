@@ -10,12 +10,13 @@ import pytest
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from callbacks.checkpoints import LastAndEvery
 from callbacks.seeding import SeedEachBatch
 from experiment.config import compose_config
 from experiment.resume import run_to_resume, spelled_out
 from experiment.run_folder import RunFolder
 from experiment.training import run_training
-from schemas.errors import ConfigError, DataError
+from schemas.errors import CheckpointError, ConfigError, DataError
 from tests.experiment.same_run import assert_same, words_of, write_data
 from tests.experiment.small_data import make_clips, write_clips
 
@@ -45,9 +46,17 @@ def cut_off(monkeypatch, epoch: int, batch: int) -> None:
 
 
 @pytest.mark.parametrize("task", ["clips", "events"])
-@pytest.mark.parametrize(("epoch", "batch"), [(0, 2), (3, 0), (3, 3)])
-def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(task, epoch, batch, tmp_path, data, monkeypatch):
-    words = words_of(task, data, tmp_path)
+@pytest.mark.parametrize(
+    ("epoch", "batch", "more"),
+    [
+        (0, 2, ()),
+        (3, 0, ()),
+        (3, 3, ["datamodule.num_workers=2"]),
+        (3, 1, ["datamodule.steps_per_epoch=4", "callbacks/ema=weights"]),
+    ],
+)
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(task, epoch, batch, more, tmp_path, data, monkeypatch):
+    words = words_of(task, data, tmp_path, *more)
     run(words, tmp_path / "whole")
     with monkeypatch.context() as patch, pytest.raises(PowerCutError):
         cut_off(patch, epoch, batch)
@@ -58,6 +67,34 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(task, epoch, batch, t
     status, whole = (RunFolder.read_status(tmp_path / name) for name in ("cut", "whole"))
     assert status["state"] == "finished" and len(status["resumed"]) == 1
     assert status["result"]["test"] == whole["result"]["test"] and status["verdict"] == whole["verdict"]
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_run_that_was_cut_off_between_its_two_checkpoints(epoch, tmp_path, data, monkeypatch):
+    words = words_of("clips", data, tmp_path)
+    run(words, tmp_path / "whole")
+    honest = LastAndEvery.on_train_epoch_end
+
+    def hook(self, trainer, pl_module):
+        if trainer.current_epoch == epoch:
+            raise PowerCutError
+        honest(self, trainer, pl_module)
+
+    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
+        patch.setattr(LastAndEvery, "on_train_epoch_end", hook)
+        run(words, tmp_path / "cut")
+    kept = sorted(path.name for path in (tmp_path / "cut" / "checkpoints").iterdir())
+    assert kept == ["best.ckpt", "last.ckpt"][: 1 if epoch == 0 else 2]
+    resumed = [*words, f"resume.source={tmp_path / 'cut'}"]
+    if epoch:
+        last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
+        last.rename(tmp_path / "taken away")
+        with pytest.raises(CheckpointError, match="though best"):
+            run(resumed, tmp_path / "cut")
+        (tmp_path / "taken away").rename(last)
+    run(resumed, tmp_path / "cut")
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+    assert sorted(path.name for path in (tmp_path / "cut" / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
 
 
 def test_a_closed_test_split_leaves_the_same_verdict(tmp_path, data, monkeypatch):

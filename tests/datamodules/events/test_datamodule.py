@@ -43,6 +43,7 @@ def module(path, **changed) -> EventDataModule:
         "tgt_seq_len": 6,
         "context_at": "window",
         "batch_size": 8,
+        "steps_per_epoch": None,
         "num_workers": 0,
         "seed": 0,
     }
