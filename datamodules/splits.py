@@ -95,6 +95,94 @@ class OfficialSplit:
 
 
 @dataclass(frozen=True)
+class GroupFold:
+    """One fold of a cross-validation: it tests, the next one validates (the first one after the last), the rest train.
+
+    All clips of the store are dealt, whatever the source's own split says: each is tested in one fold and validates in
+    one. Groups are dealt whole, the largest first, each into the fold that has the fewest clips so far; folds are
+    numbered by the first name in each, so that leaving one group out takes them in the order of their names.
+    """
+
+    by: str | None
+    """The group whose members are kept whole (subject, signer, camera). None deals single clips, every class evenly:
+    the same person is then in all three splits."""
+    folds: int | None
+    """How many, 3 or more; None: as many as `by` has members, to leave one out."""
+    fold: int
+    """Which one tests, from 0."""
+    seed: int
+    """Decides between members of one size, or shuffles single clips; not the run's seed: all runs share the folds."""
+
+    @property
+    def claims(self) -> dict[tuple[str, str], str]:
+        """Two splits -> the group of which they have no member in common."""
+        pairs = (("train", "val"), ("train", "test"), ("val", "test"))
+        return {} if self.by is None else dict.fromkeys(pairs, self.by)
+
+    def __call__(self, store: Splittable) -> dict[str, np.ndarray]:
+        """Rows of the store for train, val and test, sorted.
+
+        Raises:
+            DataError: for a group that is not there, or one that has too few members (or clips) for the folds.
+            ConfigError: for fewer than 3 folds, a fold beyond the last, single clips without a number of folds.
+        """
+        dealt, folds = self._clips(store) if self.by is None else self._groups(store)
+        if self.fold not in range(folds):
+            what = f"there is no fold {self.fold}, the {folds} folds are numbered from 0"
+            raise ConfigError(what, where="datamodule.split.fold", remedy=f"From 0 to {folds - 1}.")
+        test, val = dealt == self.fold, dealt == (self.fold + 1) % folds
+        return {"train": np.flatnonzero(~(test | val)), "val": np.flatnonzero(val), "test": np.flatnonzero(test)}
+
+    def _groups(self, store: Splittable) -> tuple[np.ndarray, int]:
+        """[N] the fold of every clip, and the number of folds."""
+        if self.by not in store.groups:
+            single = "null deals single clips into `folds`, people not kept apart"
+            raise DataError(
+                f"its clips have no group {self.by!r}",
+                where="datamodule.split.by",
+                remedy=f"Known groups: {', '.join(store.groups) or 'none'}; {single}.",
+            )
+        names, member, sizes = np.unique(store.groups[self.by], return_inverse=True, return_counts=True)
+        folds = self._count(len(names), f"members of the group {self.by!r}")
+        shuffled = np.random.default_rng(self.seed).permutation(len(names))
+        fold_of, filled = np.empty(len(names), dtype=int), np.zeros(folds, dtype=int)
+        for name in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+            fold_of[name] = filled.argmin()
+            filled[fold_of[name]] += sizes[name]
+        # No fold is empty, for there are no more folds than names: each has a first name, and its place among these.
+        first = np.unique(fold_of, return_index=True)[1]
+        return first.argsort().argsort()[fold_of[member]], folds
+
+    def _clips(self, store: Splittable) -> tuple[np.ndarray, int]:
+        """The same for single clips: dealt round, class after class, in a shuffled order."""
+        if self.folds is None:
+            raise ConfigError(
+                "single clips need a number of folds", where="datamodule.split.folds", remedy="As in folds=5."
+            )
+        labels = np.asarray(store.labels)
+        folds = self._count(len(labels), "clips")
+        shuffled = np.random.default_rng(self.seed).permutation(len(labels))
+        dealt = np.empty(len(labels), dtype=int)
+        dealt[shuffled[np.argsort(labels[shuffled], kind="stable")]] = np.arange(len(labels)) % folds
+        return dealt, folds
+
+    def _count(self, members: int, what: str) -> int:
+        """The number of folds into which so many can be dealt."""
+        if self.folds is not None and self.folds < 3:
+            said = f"{self.folds} leave none to train: one tests, the next one validates"
+            raise ConfigError(said, where="datamodule.split.folds", remedy="3 or more.")
+        folds = self.folds or max(members, 3)
+        if members < folds:
+            fewer, another = f"{members} folds at most.", "One tests, one validates, the rest train: take another `by`."
+            raise DataError(
+                f"{members:,} {what} cannot be dealt into {folds} folds",
+                where="datamodule.split.folds",
+                remedy=fewer if members >= 3 else another,
+            )
+        return folds
+
+
+@dataclass(frozen=True)
 class ColumnSplit:
     """The split that the source itself gives, in a column of it."""
 

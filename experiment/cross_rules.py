@@ -13,7 +13,8 @@ from experiment.rules import MEASURED, MONITORS, direction
 from schemas.errors import ConfigError
 
 CLIP_PICTURES = {"callbacks.charts.ClipGrid", "callbacks.charts.ConfusionMatrix"}
-CLIP_SPLITS = {"datamodules.splits.OfficialSplit"}
+FOLDS = "datamodules.splits.GroupFold"
+CLIP_SPLITS = {"datamodules.splits.OfficialSplit", FOLDS}
 EVENT_SPLITS = {f"datamodules.splits.{name}" for name in ("ColumnSplit", "ChronologicalSplit", "SequenceHashSplit")}
 EVENT_DATA = "datamodules.events.datamodule.EventDataModule"
 OWN_LOGGING = ("callbacks.", "lightning.", "pytorch_lightning.")
@@ -51,9 +52,9 @@ def parts_are_of_one_task(config: Mapping) -> None:
     """Split and pictures fit the data."""
     task, data = config["model"]["task"], config["datamodule"]
     split = (data.get("split") or {}).get("_target_")
-    wrong, fitting = (
-        (EVENT_SPLITS, "official") if task == "clips" else (CLIP_SPLITS, "column, chronological or another")
-    )
+    wrong, fitting = (CLIP_SPLITS, "column, chronological or another")
+    if task == "clips":
+        wrong, fitting = (EVENT_SPLITS, "official or subject_fold")
     if split in wrong:
         what = f"{split.rsplit('.', 1)[1]} splits {'events' if task == 'clips' else 'clips'}, these data are {task}"
         raise ConfigError(what, where="datamodule.split", remedy=f"Use datamodule/split={fitting}.")
@@ -240,6 +241,23 @@ def shares_leave_training(config: Mapping) -> None:
         raise ConfigError(what, where="datamodule.split", remedy="Together below 1.")
 
 
+def fold_is_one_of_the_folds(config: Mapping) -> None:
+    """One fold tests, the next one validates, the rest train; how many one left out makes is the data's to say."""
+    split = config["datamodule"].get("split") or {}
+    if split.get("_target_") != FOLDS:
+        return
+    folds, fold = split.get("folds"), split.get("fold")
+    if folds is None and split.get("by") is None:
+        what, key, remedy = "single clips (by=null) need a number of folds", "folds", "As datamodule.split.folds=5."
+    elif folds is not None and folds < 3:
+        what, key, remedy = f"{folds} leave none to train: one tests, the next one validates", "folds", "3 or more."
+    elif folds is not None and fold is not None and fold >= folds:
+        what, key, remedy = f"there is no fold {fold} of {folds}, counted from 0", "fold", f"From 0 to {folds - 1}."
+    else:
+        return
+    raise ConfigError(what, where=f"datamodule.split.{key}", remedy=remedy)
+
+
 def folders_are_folders(config: Mapping) -> None:
     """Where data are, or are generated to, no file is in the way."""
     keys = {"paths.data_dir": config["paths"].get("data_dir"), "datamodule.root": config["datamodule"].get("root")}
@@ -272,6 +290,7 @@ RULES: tuple[Callable[[Mapping], None], ...] = (
     augmentation_is_in_order,
     names_are_known,
     shares_leave_training,
+    fold_is_one_of_the_folds,
     folders_are_folders,
 )
 """In the order in which they are judged."""

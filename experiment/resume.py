@@ -13,7 +13,7 @@ from experiment.run_folder import FINISHED, RunFolder, config_checksum
 from schemas.errors import ConfigError
 
 AUTO = "auto"
-NOT_THE_RUN = ("paths.run_dir", "paths.log_dir", "resume", "repeat")
+NOT_THE_RUN = ("paths.run_dir", "paths.log_dir", "resume", "repeat", "sweep", "hparams_search")
 """Keys that may differ between a run and its continuation: where it lies and how it was asked for."""
 
 

@@ -24,6 +24,7 @@ LOG = (
     "model=event_predictor datamodule=events datamodule.source.path=x.csv datamodule.sequence=case "
     "datamodule.fields={a:{},b:{kind:id},s:{role:static},later:{known_at:seen}} "
 )
+FOLD = "datamodule=natops datamodule/split=subject_fold "
 BAD = {
     # group and option
     "model=gcn_lst": "model: there is no 'gcn_lst'. Did you mean gcn_lstm?",
@@ -36,7 +37,7 @@ BAD = {
     "scheduler=cos": "scheduler: there is no 'cos'",
     "optimizer=3": "optimizer: there is no 3. Known: adam, adamw, sgd",
     "debug=on": "debug: there is no 'on'. Known: fdr, limit",
-    "hydra/launcher=joblib": "hydra/launcher: there is no 'joblib'. Known: basic",
+    "hydra/launcher=elsewhere": "hydra/launcher: there is no 'elsewhere'. Known: basic, joblib",
     # key
     "model.spatal_dim=3": "model.spatal_dim: there is no such key. Did you mean model.spatial_dim?",
     "foo=1": "foo: there is no such key",
@@ -159,9 +160,17 @@ BAD = {
     LOG + "+datamodule.fields.gap={kind:gap}": "datamodule.fields.gap.edges: edges belong to the kind gap",
     LOG + "+datamodule.fields.gap={kind:gap,edges:[60,0]}": "[60, 0] are not seconds that rise from 0",
     LOG + "datamodule/split=column datamodule.split.names={train:x,val:x}": "two splits are called the same",
+    # folds
+    FOLD + "datamodule.split.folds=5 datamodule.split.fold=5": "datamodule.split.fold: there is no fold 5 of 5",
+    FOLD + "datamodule.split.folds=2": "datamodule.split.folds: 2 leave none to train",
+    FOLD + "datamodule.split.by=null": "datamodule.split.folds: single clips (by=null) need a number of folds",
+    FOLD + "datamodule.split.fold=-1": "datamodule.split.fold: -1 is not a whole number from 0",
+    LOG + "datamodule/split=subject_fold": "datamodule.split: GroupFold splits clips, these data are events",
     # sweeps
-    "-m seed=1,-2": "seed: -2 is not a whole number",
+    "-m seed=-1,-2": "seed: -1 is not a whole number",
     "-m model=gcn_lstm,gcn_lst": "model: there is no 'gcn_lst'",
+    "-m resume=auto seed=1,2": "command line: one run is resumed or repeated at a time",
+    "sweep.resume=/nowhere": "sweep.resume: there is no sweep in /nowhere",
     "-m seed=range(5,1)": "seed=range(5,1): it has no values",
     "-m seed=range(0,1000000000)": "seed=range(0,1000000000): it has more than 1,000 values",
     "-m seed=interval(0,1)": "seed=interval(0,1): an interval has no end of values",
