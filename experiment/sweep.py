@@ -5,6 +5,7 @@ No torch is imported. Hydra makes the jobs and their folders (`DIR/0`, `DIR/1`, 
 """
 
 import json
+import multiprocessing
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -97,6 +98,9 @@ def run_job(
     Whatever it fails of is written to its status.json, and the sweep goes on; Ctrl-C ends the sweep. What `hopeless`
     is told, `callbacks.pruning` says.
     """
+    if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
+        # joblib's own way of starting processes, which the workers of a DataLoader cannot use
+        multiprocessing.set_start_method(None, force=True)
     status = RunFolder.read_status(folder)
     words = " ".join(overrides)
     if status.get("state") in (FINISHED, PRUNED):

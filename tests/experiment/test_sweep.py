@@ -69,7 +69,10 @@ def test_a_sweep_goes_on_past_a_failed_job_and_after_a_cut(words, tmp_path):
 @pytest.mark.slow
 def test_jobs_side_by_side_are_those_of_one_process(words, tmp_path):
     for launcher in ("basic", "joblib"):
-        done = train("-m", *words, "seed=0,1", f"paths.log_dir={tmp_path / launcher}", f"hydra/launcher={launcher}")
+        workers = f"datamodule.num_workers={0 if launcher == 'basic' else 1}"
+        done = train(
+            "-m", *words, workers, "seed=0,1", f"paths.log_dir={tmp_path / launcher}", f"hydra/launcher={launcher}"
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     one, other = (next((tmp_path / name / "clips" / "multiruns").iterdir()) for name in ("basic", "joblib"))
     for job in ("0", "1"):
