@@ -14,7 +14,8 @@ from experiment.repeat import repeated_config
 from experiment.resume import run_to_resume, spelled_out
 from experiment.run_folder import make_log_dir
 from experiment.search import asks_for_search, run_search
-from experiment.sweep import check_sweep, conclude, folder_word, new_folder, run_job, words_of_sweep
+from experiment.signals import ended_by_signals
+from experiment.sweep import check_sweep, conclude, folder_of_sweep, folder_word, run_job, words_of_sweep
 from schemas.errors import ConfigError
 
 FLAGS = ("-m", "--multirun", "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-p", "--package", "--resolve")
@@ -65,11 +66,11 @@ def main() -> None:
 
 def sweep(config: DictConfig, overrides: list[str]) -> None:
     """All jobs, and a line on each at the end, however the sweep ends."""
-    asked = [word for word in overrides if word.startswith("hydra.sweep.dir=")]
-    folder = Path(asked[-1].partition("=")[2].strip("'\"")) if asked else new_folder(config)
-    sys.argv += [] if asked else folder_word(folder)
+    folder = folder_of_sweep(config, overrides)
+    sys.argv.append(folder_word(folder, "hydra.sweep.dir="))
     try:
-        train()
+        with ended_by_signals():
+            train()
     finally:
         missing = conclude(folder)
     if missing:
@@ -83,8 +84,7 @@ def folder_of_run(config: DictConfig, overrides: list[str]) -> list[str]:
     if config.repeat is not None:
         config = repeated_config(config, overrides)
     if (folder := run_to_resume(config)) is not None:
-        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-        return [f"hydra.run.dir='{quoted}'"]
+        return [folder_word(folder, "hydra.run.dir=")]
     if config.resume.source is not None:
         print("No unfinished run of this config: a new one begins.")
     names = f"{config.model.task}/runs/${{now:%Y-%m-%d_%H-%M-%S}}_{config.model.name}_${{unique:}}"

@@ -106,6 +106,9 @@ def _axis(override: Override, other_sweeper: bool) -> list[str]:
     if not override.is_sweep_override():
         return [override.input_line]
     key, value = override.get_key_element(), override.value()
+    if getattr(value, "shuffle", False):
+        what = "a sweep in another order each time could not go on where it was cut off"
+        raise ConfigError(what, where=override.input_line, remedy="Leave out shuffle.")
     if isinstance(value, Glob):
         options = value.filter(_options(override.key_or_group))
     elif isinstance(value, IntervalSweep):
@@ -180,6 +183,10 @@ SAYINGS = {
     r"An item is already at '([^']+)'": ("the config has it already", "Leave out the plus: {0}=VALUE."),
     r"The value of '([^']+)' is (.+) and not (.+)\.": ("it is {1}, not {2}", "Leave out the value: ~{0}."),
     r"Multiple values for ([^\s']+?)\. ": ("it is chosen twice", "Name one option, without a plus: {0}=OPTION."),
+    r"Error merging override \+*([^\s=]+)=": (
+        "what stands there is of another kind",
+        "Take it out and add the other: ~{0} +{0}=VALUE.",
+    ),
     r"Ambiguous value for argument '([^=']+)=([^']*)'": (
         "{1} is several values",
         "For a run of each add -m; a list is [{1}], and text stands in quotes.",
@@ -203,6 +210,9 @@ def _no_such_key(key: str, overrides: list[str], removed: bool) -> ConfigError:
         return ConfigError("it is null, which cannot be removed", where=key, remedy=f"Leave out ~{key}.")
     if key in known:
         return ConfigError("it has no such entry yet", where=key, remedy=f"Add one with a plus: +{key}.NAME=VALUE.")
+    group = key.partition(".")[0]
+    if "." in key and group not in known and (options := _options(group)):
+        return ConfigError(f"no {group} is chosen", where=key, remedy=f"Choose one: {group}={'|'.join(options)}.")
     add = None if removed else f"`+{key}=...` adds a key that a component of your own needs."
     return ConfigError("there is no such key", where=key, remedy=_suggest(key, known).strip() or add)
 

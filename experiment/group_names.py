@@ -5,6 +5,8 @@ from collections.abc import Hashable, Mapping, Sequence
 ABSENT = object()
 TARGET = "_target_"
 MODEL = "model.name"
+NET = "model.net."
+"""Under it, conf/model/ puts a net together from keys that stand nearer to the root."""
 Values = tuple[Hashable, ...]
 """What a key holds in each of the groups."""
 
@@ -51,9 +53,9 @@ def _repeats(held: Values, key: str, nearer: Values, near: str) -> bool:
 
 
 def _came_along(key: str, varied: Mapping[str, Values]) -> bool:
-    """Whether a key, or the class of a part, is there because a component around it is another one."""
+    """Whether a key, the class of a part or a value within a net is there because a component around it is another."""
     held, alone = varied[key], _alone(varied[key])
-    if not alone and not key.endswith(f".{TARGET}"):
+    if not alone and not key.endswith(f".{TARGET}") and not key.startswith(NET):
         return False
     parts = key.split(".")[:-1]
     around = [f"{'.'.join(parts[:end])}.{name}" for end in range(1, len(parts) + 1) for name in ("name", TARGET)]

@@ -18,7 +18,7 @@ try:
 except ImportError:  # not on Windows: there a run in progress cannot be told from one that was cut off
     fcntl = None
 
-RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
+RUNNING, FINISHED, FAILED, INTERRUPTED, PRUNED = "running", "finished", "failed", "interrupted", "pruned"
 LOCK = ".lock"
 _held: set[IO] = set()
 """The locks of this process."""
@@ -112,9 +112,17 @@ class RunFolder:
         atomic.write_text(self.path / name, json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
 
     def write_status(self, changes: Mapping) -> None:
-        """Merges `changes` into status.json: state is running, finished, failed or interrupted."""
+        """Merges `changes` into status.json: state is running, finished, failed, interrupted or pruned."""
         self._status |= dict(changes) | {"updated": _now()}
         self.write_json("status.json", self._status)
+
+
+def make_log_dir(log_dir: str) -> None:
+    """Makes the folder of all runs, which Hydra would fail on with a traceback; raises ConfigError where it cannot."""
+    try:
+        Path(log_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{log_dir} cannot be made ({error.strerror})", where="paths.log_dir") from error
 
 
 def config_checksum(config: Mapping) -> str:

@@ -1,18 +1,22 @@
 """Many runs of one command: each is recorded however it ends, and a sweep that was cut off goes on.
 
-No torch is imported. Hydra makes the jobs and their folders (`DIR/0`, `DIR/1`, ...) and keeps the command's words in
-`DIR/multirun.yaml`, so that the same words make the same jobs again.
+No torch is imported. Hydra makes the jobs and their folders (`DIR/0`, `DIR/1`, ...); the command's words are kept in
+`DIR/sweep.yaml`, so that the same words make the same jobs again.
 """
 
 import json
 import multiprocessing
+import re
+import shlex
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich import box, get_console
 from rich.markup import escape
 from rich.table import Table
@@ -20,16 +24,15 @@ from rich.table import Table
 from experiment.config import check_config, compose_config, jobs_of_sweep
 from experiment.run_folder import FAILED, FINISHED, PRUNED, RunFolder
 from schemas.errors import ConfigError, ExperimentError
+from storage import atomic
 
 RESUME = "sweep.resume="
-SEARCH_WORDS = "search.yaml"
-"""In a search's folder, what multirun.yaml is in a sweep's."""
-NOT_KEPT = ("hydra.sweep.dir=", "hydra.mode=")
-"""Words of Hydra's that say where and how a sweep runs, and are given anew."""
+SEARCH_WORDS, SWEEP_WORDS = "search.yaml", "sweep.yaml"
+"""What a search, and a sweep, was asked for, in its folder."""
 
 
 def words_of_sweep(words: list[str]) -> list[str]:
-    """Command-line words, with `sweep.resume=DIR` as the words that DIR, of a sweep or a search, was made with.
+    """Command-line words; with `sweep.resume=DIR`, the words that DIR, of a sweep or a search, was made with, and it.
 
     Raises:
         ConfigError: where DIR holds no sweep, or other words stand beside it.
@@ -40,20 +43,37 @@ def words_of_sweep(words: list[str]) -> list[str]:
         what = f"a sweep goes on with the words that it was made with; {', '.join(others)} would change it"
         raise ConfigError(what, where="sweep.resume", remedy="Leave them out, or make a new sweep.")
     folder = Path(named[0].removeprefix(RESUME)).expanduser().resolve()
-    search = folder / SEARCH_WORDS
+    for name, flags in ((SEARCH_WORDS, []), (SWEEP_WORDS, ["-m"])):
+        if (folder / name).is_file():
+            return [*flags, *_read_words(folder / name), folder_word(folder, RESUME)]
+    remedy = f"Name the folder that holds its jobs 0, 1, ... and {SWEEP_WORDS}, or {SEARCH_WORDS} of a search."
+    raise ConfigError(f"there is no sweep in {folder}", where="sweep.resume", remedy=remedy)
+
+
+def _read_words(path: Path) -> list[str]:
     try:
-        if search.is_file():
-            return [*OmegaConf.to_container(OmegaConf.load(search)), *folder_word(folder, RESUME)]
-        said = OmegaConf.load(folder / "multirun.yaml").hydra.overrides
-        kept = [*said.task, *(word for word in said.hydra if not word.startswith(NOT_KEPT))]
-    except FileNotFoundError as error:
-        remedy = f"Name the folder that holds its jobs 0, 1, ... and multirun.yaml, or {SEARCH_WORDS} of a search."
-        raise ConfigError(f"there is no sweep in {folder}", where="sweep.resume", remedy=remedy) from error
-    except Exception as error:  # PyYAML and OmegaConf raise many kinds for a damaged file
+        words = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, OSError, UnicodeError) as error:
         what = f"it cannot be read ({type(error).__name__})"
-        where = search if search.is_file() else folder / "multirun.yaml"
-        raise ConfigError(what, where=where, remedy="Run its words again as a new sweep.") from error
-    return [*kept, *folder_word(folder), "-m"]
+        raise ConfigError(what, where=path, remedy="Run its words again as a new sweep.") from error
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ConfigError("it is no list of words", where=path, remedy="Run its words again as a new sweep.")
+    return words
+
+
+def write_words(path: Path, words: list[str]) -> None:
+    """Keeps a command's words as they were typed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_text(path, yaml.safe_dump(words, allow_unicode=True, width=10_000))
+
+
+def folder_of_sweep(config: DictConfig, overrides: list[str]) -> Path:
+    """The folder of the sweep that goes on, or a new one with its words in it."""
+    if config.sweep.resume is not None:
+        return Path(config.sweep.resume)
+    folder = new_folder(config)
+    write_words(folder / SWEEP_WORDS, overrides)
+    return folder
 
 
 def check_sweep(overrides: list[str]) -> DictConfig:
@@ -64,6 +84,9 @@ def check_sweep(overrides: list[str]) -> DictConfig:
     Raises:
         ConfigError: for words that cannot be composed, or where none of those jobs could run.
     """
+    if placed := [word for word in overrides if word.lstrip("+~").startswith("hydra.sweep.")]:
+        remedy = "Name paths.log_dir; every sweep gets a folder of its own under it."
+        raise ConfigError("a sweep's folders are assay's to name", where=placed[0].partition("=")[0], remedy=remedy)
     configs = [compose_config(job, judged=False) for job in jobs_of_sweep(overrides)]
     wrong = []
     for config in configs:
@@ -78,10 +101,10 @@ def check_sweep(overrides: list[str]) -> DictConfig:
     return configs[0]
 
 
-def folder_word(folder: Path, key: str = "hydra.sweep.dir=") -> list[str]:
-    """The override that names a folder; of the default key, it makes Hydra put a sweep's jobs there."""
-    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-    return [f"{key}'{quoted}'"]
+def folder_word(folder: Path, key: str) -> str:
+    """The override `KEY='FOLDER'`; in Hydra's quotes a backslash means itself but before a quote."""
+    quoted = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(folder))
+    return f"{key}'{quoted}'"
 
 
 def new_folder(config: DictConfig, kind: str = "multiruns") -> Path:
@@ -101,15 +124,23 @@ def run_job(
     if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
         # joblib's own way of starting processes, which the workers of a DataLoader cannot use
         multiprocessing.set_start_method(None, force=True)
-    status = RunFolder.read_status(folder)
-    words = " ".join(overrides)
-    if status.get("state") in (FINISHED, PRUNED):
-        get_console().print(f"job {folder.name} had {status['state']}: {words}", markup=False, soft_wrap=True)
+    overrides = [word for word in overrides if not word.startswith(RESUME)]
+    status, said = RunFolder.read_status(folder), escape(" ".join(overrides))
+    if (kept := _overrides(folder)) is not None and kept != overrides:
+        what = f"it holds another job, {' '.join(kept)}"
+        raise ConfigError(what, where=folder, remedy="What the words mean has changed since: make a new sweep.")
+    if status.get("state") in (FINISHED, PRUNED) and "result" in status:
+        get_console().print(f"job {folder.name} had {status['state']}: {said}", highlight=False, soft_wrap=True)
         value = status["result"]["best_value"]
         return float("nan") if value is None else value
-    get_console().print(f"\n[bold]job {folder.name}[/] {escape(words)}", highlight=False, soft_wrap=True)
-    if (folder / "config.yaml").is_file():
+    get_console().print(f"\n[bold]job {folder.name}[/] {said}", highlight=False, soft_wrap=True)
+    if RunFolder.is_held(folder):
+        get_console().print("[bold red]left out[/] another process is at it", highlight=False)
+        return float("nan")
+    if (folder / "provenance.json").is_file():
         config.resume.source = str(folder)
+    else:
+        (folder / "config.yaml").unlink(missing_ok=True)  # of a job that ended before its run began
     try:
         check_config(config)
         from experiment.training import run_training
@@ -129,21 +160,33 @@ def _said(error: Exception) -> str:
 
 def _record(config: DictConfig, folder: Path, overrides: list[str], error: Exception) -> None:
     """Writes what the job was and why it failed, where it failed before its run could."""
-    if RunFolder.read_status(folder).get("state") == FAILED:
+    if RunFolder.read_status(folder).get("state") == FAILED and (folder / "config.yaml").is_file():
         return
     run = RunFolder(folder)
     try:
-        run.write_config(config, overrides)
+        try:
+            run.write_config(config, overrides)
+        except OmegaConfBaseException:  # a value that refers to nothing: the config as it stands
+            atomic.write_text(folder / "config.yaml", OmegaConf.to_yaml(config))
+            write_words(folder / "overrides.yaml", overrides)
         run.write_status({"state": FAILED, "why": _said(error)})
     finally:
         run.release()
 
 
+def _overrides(folder: Path) -> list[str] | None:
+    """What made the job in this folder; None where none has begun or nobody can tell."""
+    try:
+        return [str(word) for word in yaml.safe_load((folder / "overrides.yaml").read_text())]
+    except (OSError, TypeError, UnicodeError, yaml.YAMLError):
+        return None
+
+
 def jobs(folder: Path) -> Iterator[tuple[str, list[str], dict]]:
     """Number, overrides and status of each job that has begun."""
-    begun = [path for path in folder.glob("*/overrides.yaml") if path.parent.name.isdigit()]
-    for path in sorted(begun, key=lambda path: int(path.parent.name)):
-        yield path.parent.name, list(OmegaConf.load(path)), RunFolder.read_status(path.parent)
+    begun = [path.parent for path in folder.glob("*/overrides.yaml") if path.parent.name.isdigit()]
+    for path in sorted(begun, key=lambda path: int(path.name)):
+        yield path.name, _overrides(path) or ["(overrides.yaml is damaged)"], RunFolder.read_status(path)
 
 
 def conclude(folder: Path) -> int:
@@ -165,9 +208,9 @@ def conclude(folder: Path) -> int:
     console.print(table)
     missing = len(states) - states.count(FINISHED)
     console.print(f"{states.count(FINISHED)} of the {len(states)} jobs that began have finished.", highlight=False)
-    console.print(f"table        python results.py {folder}", highlight=False, soft_wrap=True)
+    console.print(f"table        python results.py {shlex.quote(str(folder))}", markup=False, soft_wrap=True)
     if missing:
-        console.print(f"go on        python train.py sweep.resume={folder}", highlight=False, soft_wrap=True)
+        console.print(f"go on        python train.py {shlex.quote(f'{RESUME}{folder}')}", markup=False, soft_wrap=True)
     return missing
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning as L
@@ -14,6 +15,7 @@ from callbacks.board import board_of
 from callbacks.charts import ConfigText
 from callbacks.epoch_history import EpochHistory
 from callbacks.provisional_verdict import colour
+from callbacks.pruning import Pruning
 from callbacks.run_record import RunRecord, plain_findings
 from callbacks.trained import TrainedAlready
 from experiment.architecture import describe_architecture
@@ -26,19 +28,27 @@ from experiment.provenance import describe_origin
 from experiment.repeat import changes_since, refuse_other_data
 from experiment.results import RunResult, field_table, final_table
 from experiment.resume import differing, stored_config
-from experiment.run_folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder
+from experiment.run_folder import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, RunFolder
 from experiment.signals import ended_by_signals, is_interruption
 from experiment.tasks.task import Task, task_of
 from reports.report import write_report
 from schemas.errors import CheckpointError, ConfigError, DataError
 
 
-def run_training(config: DictConfig, folder: str, overrides: list[str], multirun: bool) -> float:
+def run_training(
+    config: DictConfig,
+    folder: str,
+    overrides: list[str],
+    multirun: bool,
+    hopeless: Callable[[dict[int, float]], bool] | None = None,
+) -> float:
     """Runs one config in `folder` and returns the best validation value.
 
     Args:
         overrides: what the user typed, kept beside the config.
         multirun: whether this is one job of many, which leave the test split closed unless told otherwise.
+        hopeless: of a search's trial, says from the monitored metric by epoch whether to end it (`callbacks.pruning`);
+            status.json then says `pruned` and why.
 
     Raises:
         ExperimentError: for config or data that cannot be used; status.json then says `failed` and why.
@@ -46,12 +56,12 @@ def run_training(config: DictConfig, folder: str, overrides: list[str], multirun
     with ended_by_signals():
         run = RunFolder(folder)
         try:
-            return _run(config.copy(), run, overrides, multirun)
+            return _run(config.copy(), run, overrides, multirun, hopeless and Pruning(config.model.monitor, hopeless))
         finally:
             run.release()
 
 
-def _run(config: DictConfig, run: RunFolder, overrides: list[str], multirun: bool) -> float:
+def _run(config: DictConfig, run: RunFolder, overrides: list[str], multirun: bool, pruning: Pruning | None) -> float:
     config.paths.run_dir = str(run.path)
     resumed = run.existed and config.resume.source is not None
     if run.existed and not resumed:
@@ -67,8 +77,9 @@ def _run(config: DictConfig, run: RunFolder, overrides: list[str], multirun: boo
     run.write_config(config, overrides)
     run.write_status({"state": RUNNING, "findings": [], "verdict": None, "verdict_missing": "it did not get so far"})
     try:
-        result = _train(config, run, _last_checkpoint(run) if resumed else None, trained)
-        run.write_status({"state": FINISHED, "result": result.to_dict()})
+        result = _train(config, run, _last_checkpoint(run) if resumed else None, trained, pruning)
+        ended = {"state": PRUNED, "why": pruning.why} if pruning and pruning.why else {"state": FINISHED}
+        run.write_status({**ended, "result": result.to_dict()})
     except BaseException as error:
         if is_interruption(error):
             run.write_status({"state": INTERRUPTED})
@@ -103,7 +114,8 @@ def _last_checkpoint(run: RunFolder) -> Path | None:
         return last
     others = sorted(last.parent.glob("*.ckpt"))
     # best.ckpt is written before last.ckpt: cut off between the two, the first epoch has not ended.
-    if others and RunFolder.read_status(run.path).get("epoch", 0) > 1:
+    first = [path.name for path in others] == ["best.ckpt"] and read_checkpoint(others[0])["epoch"] == 0
+    if others and not (first and RunFolder.read_status(run.path).get("epoch") == 1):
         raise CheckpointError(
             f"it is not there, though {', '.join(p.name for p in others)} {'is' if len(others) == 1 else 'are'}",
             where=last,
@@ -115,7 +127,9 @@ def _last_checkpoint(run: RunFolder) -> Path | None:
     return None
 
 
-def _train(config: DictConfig, run: RunFolder, checkpoint: Path | None, trained: bool) -> RunResult:
+def _train(
+    config: DictConfig, run: RunFolder, checkpoint: Path | None, trained: bool, pruning: Pruning | None
+) -> RunResult:
     _quiet_lightning()
     keep_freed_memory()
     L.seed_everything(config.seed, workers=True, verbose=False)
@@ -130,6 +144,7 @@ def _train(config: DictConfig, run: RunFolder, checkpoint: Path | None, trained:
     text = ConfigText(OmegaConf.to_yaml(config, resolve=True))
     purge = read_checkpoint(checkpoint)["global_step"] if checkpoint else None
     last = [RunRecord(record, run.write_status), *([TrainedAlready()] if trained else ())]
+    last += [pruning] if pruning else []
     trainer = build_trainer(config, [keeper, text], last, purge)
     device = str(trainer.strategy.root_device)
     record["provenance"] = describe_origin(config.seed, device) | task.facts(datamodule)
@@ -147,7 +162,7 @@ def _train(config: DictConfig, run: RunFolder, checkpoint: Path | None, trained:
     comparison.hand_over(trainer)
     try:
         trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
-        run.write_status({"trained": True})
+        run.write_status({"trained": not (pruning and pruning.why)})
         result = _test(config, trainer, module, datamodule, comparison, keeper)
     except BaseException:
         try:

@@ -107,6 +107,8 @@ def _ending(run: RunFiles) -> str:
         return alert("CAUTION", f"**Failed{after}.** " + "<br>\n".join(lines or ["The reason was not written down."]))
     if run.state == "interrupted":
         return alert("NOTE", f"**Interrupted**{after}.")
+    if run.state == "pruned":
+        return alert("NOTE", f"**Pruned by its search**: {escape(str(run.status.get('why') or ''), 2000)}.")
     if run.state == "running":
         return alert("NOTE", f"**Still running**, or ended without a word,{after}.")
     return "" if run.state == "finished" else alert("WARNING", "**status.json does not say how the run ended.**")

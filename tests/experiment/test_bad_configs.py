@@ -24,6 +24,7 @@ LOG = (
     "model=event_predictor datamodule=events datamodule.source.path=x.csv datamodule.sequence=case "
     "datamodule.fields={a:{},b:{kind:id},s:{role:static},later:{known_at:seen}} "
 )
+SEARCH = "hparams_search=gcn_lstm "
 FOLD = "datamodule=natops datamodule/split=subject_fold "
 BAD = {
     # group and option
@@ -171,6 +172,23 @@ BAD = {
     "-m model=gcn_lstm,gcn_lst": "model: there is no 'gcn_lst'",
     "-m resume=auto seed=1,2": "command line: one run is resumed or repeated at a time",
     "sweep.resume=/nowhere": "sweep.resume: there is no sweep in /nowhere",
+    # searches
+    "hparams_search=gcn_ls": "hparams_search: there is no 'gcn_ls'. Did you mean gcn_lstm?",
+    SEARCH + "~hparams_search.space.model.dropout model.droput=0.1": "model.droput: there is no such key",
+    SEARCH + "+hparams_search.space.model.droput=[0.1]": "hparams_search.space.model.droput: no trial can run with 0.1",
+    SEARCH + "hparams_search.space.model.dropout.low=0.9": "space.model.dropout: low 0.9 is not below high 0.6",
+    SEARCH + "hparams_search.space.model.dropout.high=1.5": "space.model.dropout: no trial can run with 1.5",
+    SEARCH + "hparams_search.space.model.spatial_dim=[]": "hparams_search.space.model.spatial_dim: it has no choices",
+    SEARCH + "hparams_search.space.model.dropout=[0.1]": "model.dropout: what stands there is of another kind",
+    SEARCH + "~hparams_search.space": "hparams_search: it holds exactly model, prune, seed, space",
+    SEARCH + "model.dropout=0.2": "model.dropout: it is searched, and given as well",
+    SEARCH + "hparams_search.trials=0": "hparams_search.trials: 0 is not a whole number from 1",
+    SEARCH + "datamodule=flights": "datamodule: model 'gcn_lstm' is for clips, these data are events",
+    SEARCH + "-m seed=1,2": "command line: -m cannot stand beside a search",
+    SEARCH + "repeat=/nowhere": "command line: repeat=/nowhere cannot stand beside a search",
+    SEARCH + "hydra.run.dir=/tmp": "command line: hydra.run.dir=/tmp cannot stand beside a search",
+    "hparams_search.trials=4": "hparams_search.trials: no hparams_search is chosen. Choose one: hparams_search=",
+    "+hparams_search.trials=4": "hparams_search: it holds exactly model, prune",
     "-m seed=range(5,1)": "seed=range(5,1): it has no values",
     "-m seed=range(0,1000000000)": "seed=range(0,1000000000): it has more than 1,000 values",
     "-m seed=interval(0,1)": "seed=interval(0,1): an interval has no end of values",

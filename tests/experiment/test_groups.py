@@ -204,6 +204,8 @@ SGD, ADAM = {"optimizer._target_": "torch.optim.SGD", "optimizer.momentum": 0.9}
         # Set side by side, neither is a copy of the other.
         ([GCN | {"model.dim": n, "model.width": n} for n in (8, 16)], ["dim=8 width=8", "dim=16 width=16"]),
         ([GCN, FUSION], ["gcn", "fusion"]),
+        # What a net is put together from stands nearer to the root.
+        ([GCN | {"model.net.part.drop": 0}, FUSION | {"model.net.part.drop": 1}], ["gcn", "fusion"]),
         ([GCN, FUSION, FUSION | {"model.heads": 8}], ["gcn", "fusion heads=4", "fusion heads=8"]),
         ([GCN | {"optimizer.lr": 3}, FUSION], ["gcn lr=3", "fusion lr=1"]),
         ([GCN | SGD, GCN | ADAM], ["optimizer=SGD", "optimizer=Adam"]),

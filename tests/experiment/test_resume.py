@@ -86,6 +86,13 @@ def test_a_run_that_was_cut_off_between_its_two_checkpoints(epoch, tmp_path, dat
     kept = sorted(path.name for path in (tmp_path / "cut" / "checkpoints").iterdir())
     assert kept == ["best.ckpt", "last.ckpt"][: 1 if epoch == 0 else 2]
     resumed = [*words, f"resume.source={tmp_path / 'cut'}"]
+    if epoch == 0:
+        before = {path: path.read_bytes() for path in (tmp_path / "cut").glob("*.*")}
+        (tmp_path / "cut" / "status.json").write_text("{")  # nobody can tell how far it came: nothing is removed
+        with pytest.raises(CheckpointError, match="though best"):
+            run(resumed, tmp_path / "cut")
+        for path, content in before.items():
+            path.write_bytes(content)
     if epoch:
         last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
         last.rename(tmp_path / "taken away")

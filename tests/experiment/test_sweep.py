@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiment import sweep
 from experiment.config import compose_config
@@ -110,6 +111,54 @@ def test_what_is_no_sweep_does_not_go_on(tmp_path):
         sweep.words_of_sweep([f"sweep.resume={tmp_path}"])
     with pytest.raises(ConfigError, match="seed=3 would change it"):
         sweep.words_of_sweep(["-m", f"sweep.resume={tmp_path}", "seed=3"])
-    (tmp_path / "multirun.yaml").write_text("hydra: [")
-    with pytest.raises(ConfigError, match="cannot be read"):
-        sweep.words_of_sweep([f"sweep.resume={tmp_path}"])
+    for content, said in (("[", "cannot be read"), ("a: 1", "no list of words")):
+        (tmp_path / "sweep.yaml").write_text(content)
+        with pytest.raises(ConfigError, match=said):
+            sweep.words_of_sweep([f"sweep.resume={tmp_path}"])
+
+
+def test_words_are_kept_as_they_were_typed(words, tmp_path):
+    typed = ["seed=0,1", "datamodule.split.seed=${seed}", "optimizer.lr=${oc.env:A,'b c'}", "model.name=é: [x"]
+    config = compose_config([*words, f"paths.log_dir={tmp_path}"])
+    folder = sweep.folder_of_sweep(config, typed)
+    assert sweep.words_of_sweep([f"sweep.resume={folder}"])[1:-1] == typed
+
+
+@pytest.mark.parametrize("name", ["plain", "it's", "back\\slash", "both\\' and", "we ird [x], a=b", "end\\"])
+def test_any_folder_can_be_named(name):
+    parsed = OverridesParser.create().parse_override(sweep.folder_word(Path("/x") / name, "hydra.sweep.dir="))
+    assert parsed.value() == f"/x/{name}"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("++hydra.sweep.dir=/x", "a sweep's folders"), ("seed=shuffle(1,2)", "in another order each time")],
+)
+def test_what_could_not_go_on_is_refused(word, said, words):
+    with pytest.raises(ConfigError, match=said):
+        sweep.check_sweep([*words, word])
+
+
+def test_a_folder_of_another_job_is_not_taken_for_this_one(words, tmp_path):
+    sweep.write_words(tmp_path / "0" / "overrides.yaml", ["seed=7"])
+    with pytest.raises(ConfigError, match="it holds another job, seed=7"):
+        sweep.run_job(compose_config(words), tmp_path / "0", words)
+
+
+def test_a_job_that_another_process_is_at_is_left_to_it(words, tmp_path, capsys):
+    held = RunFolder(tmp_path / "0")
+    assert sweep.run_job(compose_config(words), tmp_path / "0", words) != 0
+    held.release()
+    assert "another process" in capsys.readouterr().out and not (tmp_path / "0" / "status.json").exists()
+
+
+def test_a_job_that_failed_before_its_run_began_begins_anew(words, tmp_path, monkeypatch):
+    config = compose_config([*words, "model.dropout=7"], judged=False)
+    sweep.run_job(config, tmp_path / "0", words)
+    assert "7 is not" in RunFolder.read_status(tmp_path / "0")["why"]
+    assert next(iter(sweep.jobs(tmp_path)))[1] == words
+    monkeypatch.setattr("experiment.training.run_training", lambda config, *_: config.resume.source)
+    assert sweep.run_job(compose_config(words), tmp_path / "0", words) is None
+    lost = compose_config([*words, "optimizer.lr=${nowhere}"], judged=False)
+    sweep.run_job(lost, tmp_path / "1", words)
+    assert "nowhere" in RunFolder.read_status(tmp_path / "1")["why"] and len(list(sweep.jobs(tmp_path))) == 2

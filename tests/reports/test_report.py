@@ -197,6 +197,12 @@ def test_an_interrupted_run_says_so(clips_run):
     assert "4 of 9 epochs" in text
 
 
+def test_a_run_that_its_search_ended_says_so(clips_run):
+    write(clips_run, status={"state": "pruned", "why": "hopeless after epoch 2, with val/loss at 1.5000"})
+    text, _, _ = report(clips_run)
+    assert "**Pruned by its search**: hopeless after epoch 2, with val/loss at 1.5000." in text
+
+
 def test_an_empty_folder_gives_a_page(tmp_path):
     text, page, _ = report(tmp_path)
     assert "does not say how the run ended" in text
