@@ -10,12 +10,13 @@ from omegaconf import DictConfig
 
 from experiment.config import check_config, compose_config, register_resolvers
 from experiment.front_door import EXIT_ERROR, readable_errors
+from experiment.override_words import quoted
 from experiment.repeat import repeated_config
 from experiment.resume import run_to_resume, spelled_out
 from experiment.run_folder import make_log_dir
 from experiment.search import asks_for_search, run_search
 from experiment.signals import ended_by_signals
-from experiment.sweep import check_sweep, conclude, folder_of_sweep, folder_word, run_job, words_of_sweep
+from experiment.sweep import check_sweep, conclude, folder_of_sweep, run_job, words_of_sweep
 from schemas.errors import ConfigError
 
 FLAGS = ("-m", "--multirun", "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-p", "--package", "--resolve")
@@ -67,7 +68,7 @@ def main() -> None:
 def sweep(config: DictConfig, overrides: list[str]) -> None:
     """All jobs, and a line on each at the end, however the sweep ends."""
     folder = folder_of_sweep(config, overrides)
-    sys.argv.append(folder_word(folder, "hydra.sweep.dir="))
+    sys.argv.append(f"hydra.sweep.dir={quoted(str(folder))}")
     try:
         with ended_by_signals():
             train()
@@ -84,7 +85,7 @@ def folder_of_run(config: DictConfig, overrides: list[str]) -> list[str]:
     if config.repeat is not None:
         config = repeated_config(config, overrides)
     if (folder := run_to_resume(config)) is not None:
-        return [folder_word(folder, "hydra.run.dir=")]
+        return [f"hydra.run.dir={quoted(str(folder))}"]
     if config.resume.source is not None:
         print("No unfinished run of this config: a new one begins.")
     names = f"{config.model.task}/runs/${{now:%Y-%m-%d_%H-%M-%S}}_{config.model.name}_${{unique:}}"

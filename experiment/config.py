@@ -7,13 +7,11 @@ Hydra's own exceptions (four to ten lines and exit code 1) become one readable C
 import difflib
 import re
 import uuid
-from itertools import islice
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -25,8 +23,6 @@ from experiment.signatures import check_targets
 from schemas.errors import ConfigError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-VALUES_AT_MOST = 1000
-"""Of one key in a sweep: each is composed and judged before the first job begins."""
 _UNIQUE = uuid.uuid4().hex[:8]
 
 
@@ -52,12 +48,12 @@ def compose_config(overrides: list[str], name: str = "train", judged: bool = Tru
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = compose(name, overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        raise _readable(error, overrides) from error
+        raise readable(error, overrides) from error
     except (YAMLError, OSError, UnicodeError) as error:
         raise _unreadable_file(error) from error
     except (TypeError, ValueError, AttributeError) as error:
         # Hydra asserts nothing of a group's option before it uses it as text.
-        raise _no_option(overrides) or _readable(error, overrides) from error
+        raise _no_option(overrides) or readable(error, overrides) from error
     finally:
         GlobalHydra.instance().clear()
     _check_files(overrides)
@@ -81,53 +77,6 @@ def _check_hydras_own(overrides: list[str], config: DictConfig) -> None:
         for key in re.findall(r"\$\{([\w.]+)\}", override):
             if not key.startswith("hydra.") and OmegaConf.select(config, key, default=...) is ...:
                 raise ConfigError(f"${{{key}}} is no key of this config", where=override.partition("=")[0])
-
-
-def jobs_of_sweep(overrides: list[str]) -> list[list[str]]:
-    """Overrides of enough of a sweep's jobs that every value of every axis is among them.
-
-    Raises:
-        ConfigError: where the overrides cannot be read, or an axis has no values or too many.
-    """
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
-        raise _readable(error, overrides) from error
-    other_sweeper = any(override.key_or_group == "hydra/sweeper" for override in parsed)
-    axes = [_axis(override, other_sweeper) for override in parsed]
-    first = [axis[0] for axis in axes]
-    return [first] + [
-        [*first[:number], word, *first[number + 1 :]] for number, axis in enumerate(axes) for word in axis[1:]
-    ]
-
-
-def _axis(override: Override, other_sweeper: bool) -> list[str]:
-    """The words that a sweep makes of one; of an interval, which only another sweeper can draw from, an end."""
-    if not override.is_sweep_override():
-        return [override.input_line]
-    key, value = override.get_key_element(), override.value()
-    if getattr(value, "shuffle", False):
-        what = "a sweep in another order each time could not go on where it was cut off"
-        raise ConfigError(what, where=override.input_line, remedy="Leave out shuffle.")
-    if isinstance(value, Glob):
-        options = value.filter(_options(override.key_or_group))
-    elif isinstance(value, IntervalSweep):
-        if not other_sweeper:
-            what = "an interval has no end of values"
-            raise ConfigError(what, where=override.input_line, remedy="Name them, as 1,2,3 or range(1,4).")
-        options = [value.start]
-    else:
-        try:
-            options = list(islice(override.sweep_string_iterator(), VALUES_AT_MOST + 1))
-        except (HydraException, ValueError) as error:
-            what = f"cannot be swept ({_one_line(error)})"
-            raise ConfigError(what, where=override.input_line, remedy="Name the values, as 1,2,3.") from error
-    if not options:
-        raise ConfigError("it has no values", where=override.input_line, remedy="Name some, as 1,2,3.")
-    if len(options) > VALUES_AT_MOST:
-        what = f"it has more than {VALUES_AT_MOST:,} values"
-        raise ConfigError(what, where=override.input_line, remedy="Sweep over fewer at a time.")
-    return [f"{key}={option}" for option in options]
 
 
 def check_config(config: DictConfig) -> None:
@@ -157,14 +106,14 @@ def _judge(config: DictConfig, plain: dict) -> None:
     check_together(plain)
 
 
-def _readable(error: Exception, overrides: list[str]) -> ConfigError:
+def readable(error: Exception, overrides: list[str]) -> ConfigError:
     """What Hydra says of overrides, in one line that names the key."""
-    text = _one_line(error)
+    text = one_line(error)
     if (typed := next((word for word in overrides if _unparsable(word)), None)) is not None:
         return _unparsable_word(typed)
     if (found := re.search(r"Could not find '(\S+)'", text)) is not None:
         group, _, option = found[1].rstrip("/").rpartition("/")
-        return _no_such_option(group, option, _options(group) or _named_options(text))
+        return _no_such_option(group, option, options_of(group) or _named_options(text))
     for pattern, answer in SAYINGS.items():
         if (found := re.search(pattern, text)) is not None:
             what, remedy = answer
@@ -211,7 +160,7 @@ def _no_such_key(key: str, overrides: list[str], removed: bool) -> ConfigError:
     if key in known:
         return ConfigError("it has no such entry yet", where=key, remedy=f"Add one with a plus: +{key}.NAME=VALUE.")
     group = key.partition(".")[0]
-    if "." in key and group not in known and (options := _options(group)):
+    if "." in key and group not in known and (options := options_of(group)):
         return ConfigError(f"no {group} is chosen", where=key, remedy=f"Choose one: {group}={'|'.join(options)}.")
     add = None if removed else f"`+{key}=...` adds a key that a component of your own needs."
     return ConfigError("there is no such key", where=key, remedy=_suggest(key, known).strip() or add)
@@ -222,7 +171,7 @@ def _no_option(overrides: list[str]) -> ConfigError | None:
     for override in OverridesParser.create().parse_overrides(overrides):
         group, value = override.key_or_group, override.value()
         if group and (CONF / group).is_dir() and not isinstance(value, str | dict):
-            return _no_such_option(group, value, _options(group))
+            return _no_such_option(group, value, options_of(group))
         if not group:
             return ConfigError("there is no key before the =", where=override.input_line, remedy="As KEY=VALUE.")
     return None
@@ -232,12 +181,12 @@ def _unreadable_file(error: Exception) -> ConfigError:
     """A file under conf/ that is not UTF-8, no YAML or not to be opened."""
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
-        what = f"is no valid YAML ({_one_line(Exception(error.problem))})"
+        what = f"is no valid YAML ({one_line(Exception(error.problem))})"
         return ConfigError(what, where=f"{mark.name}, line {mark.line + 1}", remedy="Mend that line.")
     if isinstance(error, OSError):
         return ConfigError(f"cannot be read ({error.strerror})", where=error.filename or CONF, remedy="Is it a file?")
     damaged = next((path for path in sorted(CONF.rglob("*.yaml")) if not _is_utf8(path)), CONF)
-    return ConfigError(f"cannot be read ({_one_line(error)})", where=damaged, remedy="Save it as UTF-8.")
+    return ConfigError(f"cannot be read ({one_line(error)})", where=damaged, remedy="Save it as UTF-8.")
 
 
 def _is_utf8(path: Path) -> bool:
@@ -263,7 +212,7 @@ def _unparsable_word(word: str) -> ConfigError:
     return ConfigError("cannot be read", where=word, remedy=remedy)
 
 
-def _options(group: str) -> list[str]:
+def options_of(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("[!_]*.yaml"))
 
 
@@ -298,5 +247,5 @@ def _suggest(word: str, known: list[str]) -> str:
     return f"Did you mean {close[0]}? " if close else ""
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     return " ".join(str(error).split())

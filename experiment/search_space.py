@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from experiment.config import compose_config
+from experiment.override_words import quoted
 from schemas.errors import ConfigError
 
 SPACE = "hparams_search.space"
@@ -146,8 +147,7 @@ def _written(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str) and not PLAIN_TEXT.fullmatch(value):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
+        return quoted(value)
     return str(value)
 
 

@@ -6,7 +6,6 @@ No torch is imported. Hydra makes the jobs and their folders (`DIR/0`, `DIR/1`, 
 
 import json
 import multiprocessing
-import re
 import shlex
 import traceback
 from collections.abc import Callable, Iterator
@@ -21,7 +20,8 @@ from rich import box, get_console
 from rich.markup import escape
 from rich.table import Table
 
-from experiment.config import check_config, compose_config, jobs_of_sweep
+from experiment.config import check_config, compose_config
+from experiment.override_words import jobs_of_sweep, quoted
 from experiment.run_folder import FAILED, FINISHED, PRUNED, RunFolder
 from schemas.errors import ConfigError, ExperimentError
 from storage import atomic
@@ -45,7 +45,7 @@ def words_of_sweep(words: list[str]) -> list[str]:
     folder = Path(named[0].removeprefix(RESUME)).expanduser().resolve()
     for name, flags in ((SEARCH_WORDS, []), (SWEEP_WORDS, ["-m"])):
         if (folder / name).is_file():
-            return [*flags, *_read_words(folder / name), folder_word(folder, RESUME)]
+            return [*flags, *_read_words(folder / name), f"{RESUME}{quoted(str(folder))}"]
     remedy = f"Name the folder that holds its jobs 0, 1, ... and {SWEEP_WORDS}, or {SEARCH_WORDS} of a search."
     raise ConfigError(f"there is no sweep in {folder}", where="sweep.resume", remedy=remedy)
 
@@ -99,12 +99,6 @@ def check_sweep(overrides: list[str]) -> DictConfig:
     for said in dict.fromkeys(map(str, wrong)):
         get_console().print(f"[bold]some jobs cannot run[/] {escape(said)}", highlight=False, soft_wrap=True)
     return configs[0]
-
-
-def folder_word(folder: Path, key: str) -> str:
-    """The override `KEY='FOLDER'`; in Hydra's quotes a backslash means itself but before a quote."""
-    quoted = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), str(folder))
-    return f"{key}'{quoted}'"
 
 
 def new_folder(config: DictConfig, kind: str = "multiruns") -> Path:

@@ -35,6 +35,7 @@ WITHOUT_TORCH = (
     "experiment/repeat.py",
     "experiment/run_folder.py",
     "experiment/signals.py",
+    "experiment/override_words.py",
     "experiment/sweep.py",
     "experiment/search.py",
     "experiment/search_space.py",

@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from experiment import sweep
 from experiment.config import compose_config
+from experiment.override_words import quoted
 from experiment.run_folder import RunFolder
 from schemas.errors import ConfigError
 from tests.experiment.small_data import CLIP_RUN, make_clips, write_clips
@@ -126,7 +127,7 @@ def test_words_are_kept_as_they_were_typed(words, tmp_path):
 
 @pytest.mark.parametrize("name", ["plain", "it's", "back\\slash", "both\\' and", "we ird [x], a=b", "end\\"])
 def test_any_folder_can_be_named(name):
-    parsed = OverridesParser.create().parse_override(sweep.folder_word(Path("/x") / name, "hydra.sweep.dir="))
+    parsed = OverridesParser.create().parse_override(f"hydra.sweep.dir={quoted(f'/x/{name}')}")
     assert parsed.value() == f"/x/{name}"
 
 
