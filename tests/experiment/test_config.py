@@ -5,8 +5,8 @@ from omegaconf import OmegaConf
 
 from experiment import parsed
 from experiment.config import CONF, compose_config
-from experiment.override_words import jobs_of_sweep
 from experiment.kinds import Number, OrNull, Several
+from experiment.override_words import jobs_of_sweep
 from experiment.rules import values_of
 from schemas.errors import ConfigError
 
