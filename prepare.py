@@ -1,8 +1,14 @@
-"""Makes a processed clip store of a public data set or of a generator, and checks one.
+"""Makes a processed clip store of clips in a known format or of a generator, checks one, and looks at sources.
 
+python prepare.py inspect=PATH
+python prepare.py layout=my.yaml draw=layout.png
 python prepare.py format=nw_ucla source=PATH name=nw_ucla [root=data/processed]
+python prepare.py format=npy_folder source=PATH name=mine labels=labels.csv [layout=hand21 or layout=my.yaml]
+python prepare.py format=pyskl source=ntu60_3danno.pkl name=ntu60 split=xsub [persons=most_moving, first or both]
 python prepare.py format=signs name=signs [seed=0]
 python prepare.py verify=nw_ucla
+
+inspect tries every format, says what would be read and the command; of a log of events it drafts the YAML.
 """
 
 import signal
@@ -16,6 +22,7 @@ from rich.table import Table
 
 from experiment import prepare as preparation
 from experiment.front_door import readable_errors
+from experiment.inspect_source import draw_layout, inspect
 
 
 @contextmanager
@@ -40,6 +47,7 @@ def show(summary: preparation.Summary, console: Console) -> None:
         table.add_row(name, *cells)
     console.print(table)
     notes = [f"dropped, {why}: {count:,}" for why, count in summary.dropped.items()] or ["dropped: nothing"]
+    notes += [f"{what}: {count:,}" for what, count in summary.left_out.items()]
     notes += [f"{b} clips that are also {a} clips, byte for byte: {n:,}" for (a, b), n in summary.shared.items()]
     console.print("\n".join(notes), markup=False, soft_wrap=True)
 
@@ -56,6 +64,10 @@ def main(words: list[str]) -> int:
         request = preparation.Request.from_words(words)
         if request.verify:
             console.print(f"OK {preparation.verify(request)}", markup=False, soft_wrap=True)
+        elif request.inspect:
+            console.print(inspect(request.inspect, request.options), markup=False, soft_wrap=True)
+        elif request.draw:
+            console.print(draw_layout(request.options.layout, request.draw), markup=False, soft_wrap=True)
         else:
             show(preparation.prepare(request, bar), console)
     return 0

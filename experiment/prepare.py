@@ -1,18 +1,18 @@
-"""From a public data set or a generator to a processed clip store, and what the store then holds.
+"""From clips in a known format or a generator to a processed clip store, and what the store then holds.
 
-Datasets are named here only by their formats; how each is read is the importers' business.
+Formats are only names here; how each is read is the importers' business.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from datamodules.skeletons.importers import FORMATS, load_importer
+from datamodules.skeletons.importers import FORMATS, PERSONS, Options, load_importer
 from schemas.errors import ConfigError, DataError
 
 GENERATORS = {
@@ -20,10 +20,12 @@ GENERATORS = {
     "faces": ("datamodules.skeletons.generators.faces", "write_faces"),
 }
 ROOT = "data/processed"
-KEYS = ("format", "source", "name", "root", "seed", "verify")
+OPTIONS = tuple(option.name for option in fields(Options))
+KEYS = ("format", "source", "name", "root", "seed", "verify", "inspect", "draw", *OPTIONS)
+PATHS = ("source", "root", "labels", "inspect", "draw")
 USAGE = (
-    "Use `format=nw_ucla source=PATH name=NAME [root=data/processed]`, `format=signs name=NAME [seed=0]` "
-    "or `verify=NAME`."
+    "Use `inspect=PATH`, `format=nw_ucla source=PATH name=NAME [root=data/processed]`, `format=signs name=NAME "
+    "[seed=0]`, `verify=NAME` or `layout=my.yaml draw=layout.png`."
 )
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[], None]]]
 
@@ -37,11 +39,16 @@ class Request:
     """
 
     verify: str | None = None
+    inspect: Path | None = None
+    """A source to be looked at."""
+    draw: Path | None = None
+    """Where the layout is drawn."""
     format: str | None = None
     name: str | None = None
     source: Path | None = None
     root: Path = Path(ROOT)
     seed: int = 0
+    options: Options = field(default_factory=Options)
 
     @classmethod
     def from_words(cls, words: list[str]) -> "Request":
@@ -59,15 +66,25 @@ class Request:
             given[key] = value
         if "verify" in given:
             cls._refuse(given, {"verify", "root"}, "beside verify")
+        elif "inspect" in given:
+            cls._refuse(given, {"inspect", *OPTIONS}, "beside inspect")
+        elif "draw" in given:
+            cls._refuse(given, {"draw", "layout"}, "beside draw")
+            if "layout" not in given:
+                raise ConfigError("it is not said what to draw", where="layout", remedy=USAGE)
         else:
             cls._check_import(given)
-        paths = {key: Path(given[key]).expanduser() for key in ("source", "root") if key in given}
-        return cls(**given | paths | ({"seed": _whole_number(given["seed"])} if "seed" in given else {}))
+        typed: dict[str, object] = dict(given)
+        typed |= {key: Path(given[key]).expanduser() for key in PATHS if key in given}
+        typed |= {"layout": str(Path(given["layout"]).expanduser())} if "layout" in given else {}
+        typed |= {"seed": _whole_number(given["seed"])} if "seed" in given else {}
+        return cls(options=Options(**{key: typed.pop(key) for key in OPTIONS if key in typed}), **typed)
 
     @staticmethod
-    def _refuse(given: dict[str, str], known: set[str], when: str) -> None:
+    def _refuse(given: dict[str, str], known: set[str], when: str, own: Sequence[str] = ()) -> None:
         if unused := sorted(set(given) - known):
-            raise ConfigError(f"{', '.join(unused)} has no meaning {when}", remedy=USAGE)
+            heeds = f"It heeds {', '.join(own)} beside format, name and root. " if own else ""
+            raise ConfigError(f"{', '.join(unused)} has no meaning {when}", remedy=heeds + USAGE)
 
     @classmethod
     def _check_import(cls, given: dict[str, str]) -> None:
@@ -80,7 +97,11 @@ class Request:
         if missing := [key for key in needed if key not in given]:
             remedy = f"{USAGE} Formats are {', '.join(formats)}."
             raise ConfigError(f"{' and '.join(missing)} must be given", remedy=remedy)
-        cls._refuse(given, {"format", "name", "root", "seed" if generated else "source"}, f"for {given['format']}")
+        known = {"seed"} if generated else {"source", *load_importer(given["format"]).OPTIONS}
+        cls._refuse(given, {"format", "name", "root"} | known, f"for {given['format']}", sorted(known))
+        if given.get("persons", PERSONS[0]) not in PERSONS:
+            remedy = f"Use {', '.join(PERSONS)}."
+            raise ConfigError(f"there is no policy {given['persons']!r}", where="persons", remedy=remedy)
         name = given["name"]
         if name.startswith(".") or Path(name).name != name:
             raise ConfigError(f"{name!r} is not the plain name of a folder", where="name", remedy="Use e.g. name=ucla.")
@@ -108,6 +129,8 @@ class Summary:
     splits: dict[str, "SplitSummary"]
     dropped: dict[str, int] = field(default_factory=dict)
     """Why a clip or file was left out -> how many."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """What of the clips that are there was left out, and of how many of them."""
     shared: dict[tuple[str, str], int] = field(default_factory=dict)
     """(train, test) -> clips of the second split that stand in the first as well: whose test is no test."""
 
@@ -144,7 +167,7 @@ def prepare(request: Request, progress: Progress = lambda title, total: nullcont
             with progress(f"generating {request.format}", None):
                 getattr(importlib.import_module(module), function)(target, request.seed)
             return summarise(target)
-        return summarise(target, _import(request, progress))
+        return summarise(target, *_import(request, progress))
     except OSError as error:
         what = f"it cannot be read or written ({error.strerror or error})"
         raise DataError(
@@ -152,19 +175,21 @@ def prepare(request: Request, progress: Progress = lambda title, total: nullcont
         ) from error
 
 
-def _import(request: Request, progress: Progress) -> dict[str, int]:
+def _import(request: Request, progress: Progress) -> tuple[dict[str, int], dict[str, int]]:
+    """Writes the store; gives what was dropped and what of clips was left out."""
     from datamodules.skeletons.store_writer import new_store
     from schemas.skeleton import load_layout
 
-    reading = load_importer(request.format).read(request.source)
-    if request.source.resolve().is_relative_to(request.target.resolve()):
-        what = "the source lies in the folder that the store would replace"
-        raise ConfigError(what, where=request.source, remedy="Choose another name.")
+    reading = load_importer(request.format).read(request.source, request.options)
+    for read in filter(None, (request.source, request.options.labels, request.options.layout)):
+        if Path(read).resolve().is_relative_to(request.target.resolve()):
+            what = "this source lies in the folder that the store would replace"
+            raise ConfigError(what, where=read, remedy="Choose another name.")
     dropped = dict(reading.skipped)
     with (
         new_store(
             request.target,
-            load_layout(reading.layout),
+            load_layout(reading.layout) if isinstance(reading.layout, str) else reading.layout,
             reading.classes,
             source=reading.source,
             importer=reading.importer,
@@ -178,7 +203,7 @@ def _import(request: Request, progress: Progress) -> dict[str, int]:
             else:
                 writer.add(clip)
             count()
-    return dropped
+    return dropped, dict(reading.left_out)
 
 
 def verify(request: Request) -> Path:
@@ -192,7 +217,7 @@ def verify(request: Request) -> Path:
     return store.folder
 
 
-def summarise(target: Path, dropped: dict[str, int] | None = None) -> Summary:
+def summarise(target: Path, dropped: dict[str, int] | None = None, left_out: dict[str, int] | None = None) -> Summary:
     """Reads a store once, a clip at a time."""
     from datamodules.skeletons.store import ClipStore
     from datamodules.skeletons.store_writer import SPLITS
@@ -217,5 +242,12 @@ def summarise(target: Path, dropped: dict[str, int] | None = None) -> Summary:
                 missing=float(1 - np.average(seen[rows], weights=lengths)),
             )
     return Summary(
-        target, store.skeleton.name, store.skeleton.num_joints, len(store.classes), splits, dropped or {}, shared
+        target=target,
+        layout=store.skeleton.name,
+        joints=store.skeleton.num_joints,
+        classes=len(store.classes),
+        splits=splits,
+        dropped=dropped or {},
+        left_out=left_out or {},
+        shared=shared,
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 
 import prepare
-from datamodules.skeletons.importers import nw_ucla
+from datamodules.skeletons.importers import Options, nw_ucla
 from experiment import prepare as preparation
 from experiment.prepare import Request
 from schemas.errors import ConfigError
+from schemas.skeleton import LAYOUTS
 
 REPOSITORY = Path(__file__).parents[1]
 CLIP = "a{action}_s01_e0{i}_v0{camera}.json"
@@ -57,20 +59,41 @@ def test_a_path_stays_what_was_typed(path):
 
 
 def test_a_tilde_is_ones_home():
-    assert Request.from_words(["format=natops", "source=~/d", "name=x"]).source == Path.home() / "d"
+    words = ["format=npy_folder", "source=~/d", "name=x", "labels=~/l.csv", "layout=~/my.yaml"]
+    request = Request.from_words(words)
+    assert request.source == Path.home() / "d" and request.options.labels == Path.home() / "l.csv"
+    assert request.options.layout == str(Path.home() / "my.yaml")
+
+
+def test_options_reach_the_importer_as_typed():
+    words = ["format=pyskl", "source=x", "name=x", "split=xsub", "persons=both", "layout=coco17", "labels=a=b, c.txt"]
+    assert Request.from_words(words).options == Options("coco17", Path("a=b, c.txt"), "xsub", "both")
 
 
 BAD_WORDS = {
     "no key": (["nw_ucla"], "'nw_ucla' is not `key=value`"),
     "empty value": (["format="], "'format=' is not"),
-    "unknown key": (["format=nw_ucla", "sourc=x"], "'sourc=x'.*Keys are format, source, name, root, seed, verify"),
+    "unknown key": (
+        ["format=nw_ucla", "sourc=x"],
+        "'sourc=x'.*Keys are format, source, name, root, seed, verify, inspect",
+    ),
     "twice": (["name=a", "name=b"], "given twice"),
-    "format missing": (["name=a", "source=b"], "format must be given.*faces, natops, nw_ucla, signs, wlasl100"),
+    "format missing": (["name=a", "source=b"], "format must be given.*faces, islr, kinetics, natops, npy_folder"),
     "source missing": (["format=nw_ucla", "name=x"], "source must be given"),
     "all missing": (["root=x"], "format and source and name must be given"),
-    "unknown format": (["format=ntu", "source=x", "name=x"], "no format 'ntu'.*natops, nw_ucla"),
+    "unknown format": (["format=mp4", "source=x", "name=x"], "no format 'mp4'.*natops, npy_folder"),
     "source of a generated one": (["format=signs", "name=x", "source=y"], "source has no meaning for signs"),
     "seed of a real one": (["format=natops", "name=x", "source=y", "seed=1"], "seed has no meaning for natops"),
+    "split of natops": (
+        ["format=natops", "name=x", "source=y", "split=a"],
+        "split has no meaning for natops. It heeds s",
+    ),
+    "layout of a generated one": (
+        ["format=signs", "name=x", "layout=a"],
+        "layout has no meaning for signs. It heeds seed",
+    ),
+    "options beside verify": (["verify=x", "persons=both"], "persons has no meaning beside verify"),
+    "persons": (["format=pyskl", "name=x", "source=y", "persons=all"], "persons: .*'all'.*most_moving, first, both"),
     "seed": (["format=signs", "name=x", "seed=-1"], "'-1' is not a whole number"),
     "name with a folder": (["format=signs", "name=../x"], "plain name"),
     "hidden name": (["format=signs", "name=.."], "plain name"),
@@ -104,6 +127,42 @@ def test_an_import_says_what_it_read_and_verifies(source, capsys, tmp_path):
     assert "test clips that are also train clips, byte for byte: 1\n" in out
     for verify in ("ucla", str(root / "ucla")):
         assert run(capsys, f"verify={verify}", f"root={root}")[:2] == (0, f"OK {root / 'ucla'}\n")
+
+
+def write_pyskl(path: Path) -> Path:
+    """Two clips of two persons and a clip of one, of COCO key points."""
+    walk = np.cumsum(np.random.default_rng(0).normal(size=(2, 5, 17, 2)), axis=1).astype(np.float32)
+    clips = [{"frame_dir": str(i), "label": i % 2, "keypoint": walk[: 2 - i // 2] + i} for i in range(3)]
+    path.write_bytes(pickle.dumps(clips))
+    return path
+
+
+def test_what_is_left_out_of_clips_is_said(capsys, tmp_path):
+    words = ("format=pyskl", f"source={write_pyskl(tmp_path / 'x.pkl')}", f"root={tmp_path}", "name=x")
+    _, out, _ = run(capsys, *words)
+    assert "layout coco17, 17 joints" in out and "dropped: nothing" in out
+    assert "left out, persons beyond most_moving: 2\nclips with a person left out: 2\n" in out
+    _, out, _ = run(capsys, *words, "persons=both")
+    assert "layout coco17_two_persons, 34 joints" in out and "left out" not in out
+
+
+@pytest.mark.parametrize("key", ["source", "labels", "layout"])
+def test_nothing_that_is_read_lies_in_the_store_that_it_replaces(key, capsys, tmp_path):
+    files = {
+        "source": write_pyskl(tmp_path / "x.pkl"),
+        "labels": tmp_path / "names.txt",
+        "layout": tmp_path / "my.yaml",
+    }
+    files["labels"].write_text("one\ntwo\n")
+    files["layout"].write_bytes((LAYOUTS / "coco17.yaml").read_bytes())
+
+    def words() -> list[str]:
+        return ["format=pyskl", "name=x", f"root={tmp_path}", *(f"{key}={path}" for key, path in files.items())]
+
+    assert run(capsys, *words())[0] == 0
+    files[key] = files[key].rename(tmp_path / "x" / files[key].name)
+    code, _, err = run(capsys, *words())
+    assert code == 2 and "would replace" in err and files[key].exists()
 
 
 def test_verify_finds_a_flipped_byte(source, capsys, tmp_path):
@@ -210,7 +269,7 @@ def test_help_shows_the_commands(capsys):
 def test_a_typo_is_found_before_torch_is_loaded():
     """In a process of its own, as a user runs it."""
     check = "atexit.register(lambda: print('torch' in sys.modules))"
-    code = f"import atexit, sys, prepare; {check}; prepare.main(['format=ntu'])"
+    code = f"import atexit, sys, prepare; {check}; prepare.main(['format=mp4'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stdout == "False\n" and "Traceback" not in done.stderr
 

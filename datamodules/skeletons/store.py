@@ -85,7 +85,8 @@ class ClipStore:
         if size != expected:
             found = "it is missing" if size < 0 else f"it has {size:,} bytes"
             raise self._damaged(f"{found}, the header says {expected:,}", path.name)
-        return np.memmap(path, dtype=dtype, mode="r", shape=shape)
+        # As a plain array: the subclass costs more than small reads do.
+        return np.memmap(path, dtype=dtype, mode="r", shape=shape).view(np.ndarray)
 
     def _check_columns(self):
         clips, frames = len(self.labels), len(self.frames)
@@ -147,8 +148,9 @@ class ClipStore:
         start, length = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
         real_BT = np.arange(length.max()) < length[:, None]
         frame_BT = np.where(real_BT, start[:, None] + np.arange(length.max()), start[:, None])
-        visible = self.visible[frame_BT] & real_BT[..., None]
-        joints = self.frames[frame_BT] * visible[..., None]
+        visible = np.take(self.visible, frame_BT, axis=0) & real_BT[..., None]
+        joints = np.take(self.frames, frame_BT, axis=0)
+        joints *= visible[..., None]
         extra = None if self.extra is None else torch.from_numpy(self.extra[frame_BT] * real_BT[..., None])
         return ClipBatch(
             joints=torch.from_numpy(joints),

@@ -1,14 +1,18 @@
-"""Public data sets: a registry of format names, and what the importers share. Importing it loads no torch.
+"""Formats of clips: a registry of their names, and what the importers share. Importing it loads no torch.
 
-An importer is a module with `WHERE` (where the data can be had) and `read(source) -> Reading`. It streams: memory
-holds one clip at a time. It repeats: the same source gives the same clips in the same order.
+An importer is a module with `WHERE` (where the data can be had), `OPTIONS` (names of the fields of `Options` that it
+heeds) and `read(source, options) -> Reading`. It streams: memory holds one clip at a time. It repeats: the same source
+gives the same clips in the same order. Where the labels stand apart from the clips there is also
+`read_unlabelled(source, options, assumed) -> Reading`, for clips that are only predicted.
 """
 
 import gzip
 import importlib
+import lzma
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,14 +25,31 @@ from storage import fingerprint
 
 if TYPE_CHECKING:
     from datamodules.skeletons.store_writer import Clip
+    from schemas.skeleton import Skeleton
 
-FORMATS = {name: f"{__name__}.{name}" for name in ("nw_ucla", "wlasl100", "natops")}
+FORMATS = {
+    name: f"{__name__}.{name}"
+    for name in ("nw_ucla", "wlasl100", "natops", "pyskl", "npz", "ntu", "kinetics", "npy_folder", "islr", "uea")
+}
+PERSONS = ("most_moving", "first", "both")
+UNLABELLED = "(unlabelled)"
+"""The one class of clips that are read without labels."""
 
 MEMBER_LIMIT = 64 * 2**20
 """Bytes of one file of clips; the largest real one has 2 MB. A zip may claim more than any memory has."""
-MEMBERS_LIMIT = 200_000
+MEMBERS_LIMIT = 1_000_000
 """Files of one source."""
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+)
+"""What reading a damaged zip or gzip file raises."""
 
 
 def load_importer(name: str) -> ModuleType:
@@ -40,11 +61,27 @@ def load_importer(name: str) -> ModuleType:
     return importlib.import_module(FORMATS[name])
 
 
+@dataclass(frozen=True)
+class Options:
+    """What a user says of a source beside its path; None where nothing is said."""
+
+    layout: str | None = None
+    """A shipped layout's name or the path of a YAML file, where the format does not imply one."""
+    labels: Path | None = None
+    """A file of labels or of class names, where the format keeps them apart from the clips."""
+    split: str | None = None
+    """Which of the source's own splits, where it has several."""
+    persons: str | None = None
+    """What becomes of several persons in a clip, of `PERSONS`: the one that moves most (None says this), the first, or
+    two as the parts of one skeleton."""
+
+
 @dataclass
 class Reading:
     """A source that was found to be what it claims, with its clips still to be read."""
 
-    layout: str
+    layout: "str | Skeleton"
+    """A shipped layout's name, or a skeleton."""
     classes: tuple[str, ...]
     """Class names in label order."""
     total: int
@@ -57,7 +94,9 @@ class Reading:
     """Name and version; a higher version gives other clips from the same source."""
     coordinates: int = 3
     skipped: dict[str, int] = field(default_factory=dict)
-    """Why a file was not taken for a clip -> how many."""
+    """Why a file was not taken for a clip -> how many; known before the clips are read."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """What clips lost on the way (persons) -> how many; complete when the last clip was read."""
 
 
 class Members:
@@ -97,7 +136,7 @@ class Members:
         try:
             with zipfile.ZipFile(self.source) as archive:
                 return {i.filename: i.file_size for i in archive.infolist() if not i.is_dir()}
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise self._damaged(self.source, error) from error
 
     def _damaged(self, where: object, error: Exception) -> DataError:
@@ -115,7 +154,7 @@ class Members:
             return
         try:
             archive = zipfile.ZipFile(self.source)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise self._damaged(self.source, error) from error
         with archive:
             yield MemberReader(self, archive)
@@ -143,7 +182,7 @@ class MemberReader:
             with self._open(name) as file:
                 stream = gzip.GzipFile(fileobj=file) if name.endswith(".gz") else file
                 content = stream.read(MEMBER_LIMIT + 1)
-        except (KeyError, *_UNREADABLE) as error:
+        except (KeyError, *UNREADABLE) as error:
             raise self._members._damaged(self.where(name), error) from error
         if len(content) > MEMBER_LIMIT:
             raise DataError(f"it unpacks to more than {MEMBER_LIMIT:,} bytes", where=self.where(name))

@@ -14,18 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.skeletons.importers import Members, Reading
+from datamodules.skeletons.importers import Members, Options, Reading
 from datamodules.skeletons.store_writer import Clip
 from schemas.errors import DataError
 
 WHERE = "NATOPS in the UEA archive, https://www.timeseriesclassification.com/description.php?Dataset=NATOPS."
+OPTIONS = ()
 CLASSES = ("I have command", "All clear", "Not clear", "Spread wings", "Fold wings", "Lock wings")
 POINTS = 8
 SPLITS = ("train", "test")
 REMEDY = f"Restore this file from a sound copy: {WHERE}"
 
 
-def read(source: Path) -> Reading:
+def read(source: Path, options: Options) -> Reading:
     """Checks what `source` is; its clips are read when they are asked for."""
     members = Members(source, r"(^|/)NATOPS_(TRAIN|TEST)\.ts(\.gz)?$", WHERE)
     files = {}

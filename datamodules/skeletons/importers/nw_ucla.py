@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.skeletons.importers import MemberReader, Members, Reading
+from datamodules.skeletons.importers import MemberReader, Members, Options, Reading
 from datamodules.skeletons.store_writer import Clip
 from schemas.errors import DataError
 
@@ -37,11 +37,12 @@ ACTIONS = {
     "11": "throw",
     "12": "carry",
 }
+OPTIONS = ()
 SPLIT_OF_CAMERA = {"01": "train", "02": "train", "03": "test"}
 _NAME = re.compile(r"(?:^|/)(a(\d\d)_s(\d\d)_e(\d\d)_v(\d\d))\.json$")
 
 
-def read(source: Path) -> Reading:
+def read(source: Path, options: Options) -> Reading:
     """Checks what `source` is; its clips are read when they are asked for."""
     members = Members(source, _NAME.pattern, WHERE)
     names = sorted(members.names, key=lambda name: _NAME.search(name)[1])

@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from datamodules.skeletons.importers import MemberReader, Members, Reading
+from datamodules.skeletons.importers import MemberReader, Members, Options, Reading
 from datamodules.skeletons.store_writer import SPLITS, Clip
 from schemas.errors import DataError
 
@@ -33,11 +33,12 @@ WHERE = (
     "https://github.com/iamzaneth/wlasl-sign-language-recognition."
 )
 REMEDY = f"Restore this file from a sound copy: {WHERE}"
+OPTIONS = ()
 COLUMNS = ("video_id", "split", "gloss", "label")
 SWITCH, SHAPE, ORDER = 0.3, 0.05, 0.05
 
 
-def read(source: Path) -> Reading:
+def read(source: Path, options: Options) -> Reading:
     """Checks what `source` is; its clips are read when they are asked for."""
     members = Members(source, r"(^|/)(clips\.csv|landmarks/[^/]+\.npy)$", WHERE)
     tables = [name for name in members.names if PurePosixPath(name).name == "clips.csv"]

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodules.skeletons.importers import FORMATS, load_importer, wlasl100
+from datamodules.skeletons.importers import FORMATS, Options, load_importer, wlasl100
 from datamodules.skeletons.store import ClipStore
 from experiment.prepare import Request, prepare
 from schemas.errors import ConfigError, DataError
@@ -93,7 +94,7 @@ def write_source(folder: Path, files: dict[str, bytes], form: str, inside: str =
 
 @pytest.mark.parametrize("form", ["folder", "zip"])
 @pytest.mark.parametrize("inside", ["", "a folder, of the archive/"])
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", SOURCES)
 def test_a_source_is_read_from_a_folder_or_a_zip(format_, form, inside, tmp_path):
     source = write_source(tmp_path, SOURCES[format_], form, inside)
     store = run(format_, source, tmp_path / "out")
@@ -104,7 +105,7 @@ def test_a_source_is_read_from_a_folder_or_a_zip(format_, form, inside, tmp_path
     assert {"description", "sha256"} == set(store.header["source"])
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", SOURCES)
 def test_an_import_repeats_to_the_same_bytes(format_, tmp_path):
     source = write_source(tmp_path, SOURCES[format_], "folder")
     one, two = (run(format_, source, tmp_path / root) for root in ("one", "two"))
@@ -161,7 +162,7 @@ def test_a_clip_without_any_hand_is_dropped_and_counted(tmp_path):
 
 def test_clips_are_read_only_when_their_turn_comes(tmp_path):
     files = SOURCES["nw_ucla"] | {"a12_s10_e01_v03.json": b"broken"}
-    clips = load_importer("nw_ucla").read(write_source(tmp_path, files, "zip")).clips
+    clips = load_importer("nw_ucla").read(write_source(tmp_path, files, "zip"), Options()).clips
     assert [next(clips).id, next(clips).id] == ["a01_s02_e00_v01", "a03_s02_e00_v02"]
     with pytest.raises(DataError, match="a12_s10_e01_v03"):
         next(clips)
@@ -259,26 +260,26 @@ def test_a_bad_file_is_named_and_nothing_is_left(case, older, tmp_path):
     assert len(text.splitlines()) == 1
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", SOURCES)
 def test_a_source_that_is_not_there_says_where_to_get_it(format_, tmp_path):
     text = expect_nothing_changed(format_, tmp_path / "nowhere.zip", tmp_path / "out", "no such file", older=False)
     assert "https://" in text
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", SOURCES)
 def test_a_truncated_zip_is_refused(format_, tmp_path):
     source = write_source(tmp_path, SOURCES[format_], "zip")
     source.write_bytes(source.read_bytes()[:-30])
     expect_nothing_changed(format_, source, tmp_path / "out", "source.zip: it cannot be read", older=True)
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", SOURCES)
 def test_a_zip_of_something_else_is_refused(format_, tmp_path):
     source = write_source(tmp_path, {"holiday.jpg": b"x"}, "zip")
     expect_nothing_changed(format_, source, tmp_path / "out", "holds 1 files and none", older=True)
 
 
-@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("format_", SOURCES)
 def test_an_empty_folder_is_refused(format_, tmp_path):
     (tmp_path / "source").mkdir()
     expect_nothing_changed(format_, tmp_path / "source", tmp_path / "out", "holds 0 files", older=False)
@@ -308,8 +309,15 @@ def test_a_gzip_of_absurd_size_is_refused(tmp_path):
 
 
 def test_an_unknown_format_names_those_that_exist():
-    with pytest.raises(ConfigError, match="natops, nw_ucla, wlasl100"):
-        load_importer("ntu")
+    with pytest.raises(ConfigError, match="natops, npy_folder, npz, ntu, nw_ucla"):
+        load_importer("mp4")
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_format_says_where_it_is_from_and_what_it_heeds(format_):
+    importer = load_importer(format_)
+    assert "https://" in importer.WHERE
+    assert set(importer.OPTIONS) <= {option.name for option in fields(Options)}
 
 
 RIGHT_HAND = np.zeros((21, 3))
