@@ -4,16 +4,20 @@ BIN := .venv/bin
 READY := .venv/.assay-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help train test torture lint format tensorboard benchmarks clean
+.PHONY: help train test browser-test torture fuzz lint format tensorboard benchmarks clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 train: $(READY) ## train the quickstart: 100 generated signs, minutes on two cores
 	$(BIN)/python train.py experiment=quickstart
 
 test: $(READY) ## run all tests, on all cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+browser-test: $(READY) ## TensorBoard in headless Chromium; SHOTS=DIR keeps the screenshots
+	$(BIN)/python -c "import playwright" 2>/dev/null || $(BIN)/python -m pip install --quiet -e ".[browser]"
+	ASSAY_BROWSER=1 ASSAY_SCREENSHOTS=$(SHOTS) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
 
 lint: $(READY) ## ruff check and format check
 	$(BIN)/ruff check .
@@ -26,8 +30,11 @@ format: $(READY) ## mend what ruff can mend
 torture: $(READY) ## kills, signals, corruptions and many jobs in full
 	ASSAY_TORTURE=full CORRUPTIONS=40 $(BIN)/python -m pytest tests/experiment/test_kills.py tests/experiment/test_corrupt_checkpoints.py tests/experiment/test_hostile_checkpoints.py tests/experiment/test_full_disk.py tests/experiment/test_many_jobs.py tests/test_corrupt_stores_and_configs.py
 
-tensorboard: $(READY) ## open the dashboards of all runs
-	$(BIN)/tensorboard --logdir logs
+fuzz: $(READY) ## 10,000 damaged files of each format of clips
+	FUZZ_EXAMPLES=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -k test_fuzz_ tests/datamodules
+
+tensorboard: $(READY) ## open the dashboard of the newest run or sweep; DIR=logs for all
+	$(BIN)/python dashboard.py $(DIR)
 
 benchmarks: $(READY) ## time the training step against a per-frame loop, on an idle machine
 	$(BIN)/python benchmarks/gcn_lstm_step.py

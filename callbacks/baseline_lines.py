@@ -7,6 +7,7 @@ import lightning as L
 from torch.utils.tensorboard import SummaryWriter
 
 from callbacks.board import board_of
+from callbacks.split_chart import step_of
 
 Levels = Mapping[str, Mapping[str, float]]
 """Metric, as the LightningModule names it without its split -> baseline -> value."""
@@ -36,7 +37,9 @@ class BaselineLines(L.Callback):
         board = board_of(trainer)
         if board is None or trainer.sanity_checking or not trainer.is_global_zero:
             return
-        step = max(trainer.global_step - 1, 0)  # where Lightning puts the figures of an epoch
+        # Where Lightning puts the figures of an epoch, and of the test behind the last: a writer of the test purges
+        # what a run that was cut off had written from there on, and no validation.
+        step = trainer.global_step if split == "test" else step_of(trainer)
         for metric, named in self.levels.get(split, {}).items():
             for name, value in named.items():
                 if name not in self._writers:

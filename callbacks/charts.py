@@ -5,6 +5,7 @@ import numpy as np
 
 from callbacks import pictures
 from callbacks.board import board_of
+from callbacks.split_chart import SplitChart, step_of
 from schemas.batches import ClipBatch, ClipOutput
 from storage import atomic
 
@@ -39,47 +40,24 @@ class ClipGrid(L.Callback):
             length = int(batch.length[i])
             joints, visible = batch.joints[i, :length].cpu().numpy(), batch.visible[i, :length].cpu().numpy()
             drawn.append((joints, visible, schema.classes[int(batch.label[i])]))
-        figure = pictures.clip_strip(drawn, schema.skeleton)
         if self.path is not None:
-            atomic.write_bytes(self.path, pictures.as_png(figure))
+            atomic.write_bytes(self.path, pictures.as_png(pictures.clip_strip(drawn, schema.skeleton)))
         if board := board_of(trainer):
-            board.add_figure("clips/train", figure)
+            strip = pictures.clip_strip(drawn, schema.skeleton, moments=3)
+            board.add_figure("clips/train", pictures.for_a_card(strip))
 
 
-class ConfusionMatrix(L.Callback):
-    """The confusion matrix of validation every few epochs, and of the test split.
+class ConfusionMatrix(SplitChart):
+    """What is taken for what: `confusion/val` and `confusion/test`.
 
     Args:
-        every_n_epochs: how often that of validation is drawn; the last epoch's always is.
+        every_n_epochs: how often that of validation is drawn before the end.
     """
 
-    def __init__(self, every_n_epochs: int):
-        self.every_n_epochs = every_n_epochs
-        self._counts: np.ndarray | None = None
-
-    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        classes = trainer.datamodule.schema.num_classes
-        self._counts = np.zeros((classes, classes), dtype=np.int64)
-
-    on_test_epoch_start = on_validation_epoch_start
-
-    def on_validation_batch_end(
-        self, trainer, pl_module, outputs: ClipOutput, batch, batch_idx, dataloader_idx=0
-    ) -> None:
-        label, predicted = outputs.label.cpu().numpy(), outputs.predicted.cpu().numpy()
-        np.add.at(self._counts, (label[predicted >= 0], predicted[predicted >= 0]), 1)
-
-    on_test_batch_end = on_validation_batch_end
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if not trainer.sanity_checking and (epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs):
-            self._draw(trainer, "val")
-
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._draw(trainer, "test")
-
-    def _draw(self, trainer: L.Trainer, split: str) -> None:
+    def draw(self, trainer: L.Trainer, split: str, output: ClipOutput, last: bool) -> None:
         if board := board_of(trainer):
-            picture = pictures.confusion_picture(self._counts, trainer.datamodule.schema.classes, split)
-            board.add_figure(f"confusion/{split}", picture, global_step=trainer.current_epoch)
+            classes, label, said = trainer.datamodule.schema.classes, output.label.numpy(), output.predicted.numpy()
+            counts_KK = np.zeros((len(classes), len(classes)), dtype=np.int64)
+            np.add.at(counts_KK, (label[said >= 0], said[said >= 0]), 1)
+            picture = pictures.confusion_picture(counts_KK, classes, split)
+            board.add_figure(f"confusion/{split}", picture, step_of(trainer))

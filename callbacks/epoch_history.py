@@ -29,7 +29,8 @@ class EpochHistory(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._started, self._validated = time.perf_counter(), False
-        pl_module.log("lr", trainer.optimizers[0].param_groups[0]["lr"])
+        # Loggers get it step by step from `callbacks.optimisation`.
+        pl_module.log("lr", trainer.optimizers[0].param_groups[0]["lr"], logger=False)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # Lightning keeps the last validation's figures through epochs that have none of their own.

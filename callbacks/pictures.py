@@ -13,6 +13,10 @@ from schemas.skeleton import Skeleton
 
 LEFT, RIGHT, MIDDLE = "#1f77b4", "#d62728", "#555555"
 MOMENTS = 6
+WIDE, HIGH, SIDE = 1.6, 1.75, 1.5
+"""Inches: from one moment of a strip to the next, from one clip to the next, and the side of a skeleton's square."""
+CARD = 350
+"""Pixels: as wide are TensorBoard's cards, which make wider pictures smaller without smoothing them."""
 
 
 def line_colours(skeleton: Skeleton) -> list[str]:
@@ -25,33 +29,48 @@ def line_colours(skeleton: Skeleton) -> list[str]:
     return colours
 
 
-def clip_strip(clips: list[tuple[np.ndarray, np.ndarray, str]], skeleton: Skeleton) -> Figure:
-    """A row a clip, with its skeleton at six moments from left to right.
+def fitted(joints_TVC: np.ndarray, visible_TV: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """[T, V, 2] places in the unit square, (0, 0) at the lower left, upright, the whole clip at one scale.
+
+    Joints that were not seen may lie anywhere.
+    """
+    places = joints_TVC[..., :2] * ((1, -1) if skeleton.up == "-y" else (1, 1))
+    seen = places[visible_TV] if visible_TV.any() else np.zeros((1, 2))
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    reach = max(float((high - low).max()) * 1.1, 1e-6)
+    return (places - (low + high) / 2) / reach + 0.5
+
+
+def moments_of(frames: int, moments: int) -> np.ndarray:
+    """[moments] frames at even distances from a clip's first to its last."""
+    return np.linspace(0, frames - 1, moments).round().astype(int)
+
+
+def clip_strip(
+    clips: list[tuple[np.ndarray, np.ndarray, str]], skeleton: Skeleton, title: str = "", moments: int = MOMENTS
+) -> Figure:
+    """A row a clip, with its skeleton at some moments from left to right.
 
     Args:
         clips: (joints [T, V, C], visible [T, V], title) each; joints that were not seen are not drawn.
+        title: of the whole picture.
+        moments: how many; TensorBoard's cards have room for three.
     """
-    figure = Figure(figsize=(1.6 * MOMENTS, 1.75 * len(clips)), layout="constrained")
-    axes = figure.subplots(len(clips), MOMENTS, squeeze=False)
+    above = 0.3 if title else 0.0
+    width, height = WIDE * moments, HIGH * len(clips)
+    figure = Figure(figsize=(width, height + above))
+    figure.text(0.1 / width, 1 - 0.06 / (height + above), title, fontsize=10, weight="bold", va="top", parse_math=False)
+    # One axis in inches for all: an axis a moment would take ten times as long.
+    axis = figure.add_axes((0, 0, 1, height / (height + above)), xlim=(0, width), ylim=(0, height))
+    axis.set_axis_off()
     colours, ends = np.array(line_colours(skeleton)), np.array(skeleton.lines)
-    for row, (joints, visible, title) in zip(axes, clips, strict=True):
-        seen = joints[visible][:, :2] if visible.any() else np.zeros((1, 2))
-        low, high = seen.min(axis=0), seen.max(axis=0)
-        middle, reach = (low + high) / 2, max(float((high - low).max()) * 0.55, 1e-6)
-        for axis, frame in zip(row, np.linspace(0, len(joints) - 1, MOMENTS).round().astype(int), strict=True):
+    for row, (joints, visible, text) in enumerate(clips):
+        bottom, places = height - HIGH * (row + 1), SIDE * fitted(joints, visible, skeleton)
+        axis.text(0.1, bottom + HIGH - 0.05, text, fontsize=11, va="top", parse_math=False)
+        for column, frame in enumerate(moments_of(len(joints), moments)):
             drawn = visible[frame, ends].all(axis=1)
-            segments = joints[frame, ends[drawn], :2]
-            axis.add_collection(LineCollection(segments, colors=colours[drawn], linewidths=1.2))
-            axis.set_xlim(middle[0] - reach, middle[0] + reach)
-            axis.set_ylim(middle[1] - reach, middle[1] + reach)
-            axis.set_aspect("equal")
-            axis.set_xticks([])
-            axis.set_yticks([])
-            if skeleton.up == "-y":
-                axis.invert_yaxis()
-            for spine in axis.spines.values():
-                spine.set_visible(False)
-        row[0].set_title(title, fontsize=8, loc="left")
+            segments = places[frame, ends[drawn]] + (WIDE * column + (WIDE - SIDE) / 2, bottom)
+            axis.add_collection(LineCollection(segments, colors=colours[drawn], linewidths=1.2), autolim=False)
     return figure
 
 
@@ -68,6 +87,18 @@ def confusion_picture(counts_KK: np.ndarray, classes: tuple[str, ...], title: st
         axis.set_xticks(range(len(classes)), classes, rotation=90, fontsize=8)
         axis.set_yticks(range(len(classes)), classes, fontsize=8)
     axis.set(xlabel="predicted", ylabel="true", title=title)
+    return figure
+
+
+def short(name: str, longest: int) -> str:
+    """A name from data as one line of printable characters that are not too many."""
+    text = "".join(mark if mark.isprintable() else " " for mark in name)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def for_a_card(figure: Figure) -> Figure:
+    """The figure at the resolution that fits a card, unless its words could no longer be read."""
+    figure.set_dpi(max(CARD / figure.get_figwidth(), 70))
     return figure
 
 

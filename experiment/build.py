@@ -63,14 +63,15 @@ def build_net(config: DictConfig, schema: object) -> nn.Module:
 def build_optimisation(config: DictConfig) -> tuple[Callable, Schedule]:
     """From parameters to an optimizer, and the schedule of its rate."""
     optimizer, schedule = build(config.optimizer, "optimizer"), build(config.scheduler, "scheduler")
-    _try_out(optimizer, schedule)
+    _try_out(optimizer, schedule, groups=1 + len(config.model.get("lr_scale") or {}))
     return optimizer, schedule
 
 
-def _try_out(optimizer, schedule) -> None:
+def _try_out(optimizer, schedule, groups: int) -> None:
     """Both are called by Lightning only when training begins; what they would refuse then is refused now."""
     try:
-        trial = optimizer([nn.Parameter(torch.zeros(1))])
+        parameters = [nn.Parameter(torch.zeros(1)) for _ in range(groups)]
+        trial = optimizer(parameters if groups == 1 else [{"params": [parameter]} for parameter in parameters])
         schedule.schedule(trial, 100)
     except (TypeError, ValueError) as error:
         raise ConfigError(str(error), where="optimizer or scheduler") from error
@@ -89,12 +90,13 @@ def choose_precision(mode: str, accelerator: str) -> str:
 
 
 def build_trainer(
-    config: DictConfig, first: list[L.Callback], last: list[L.Callback], purge_step: int | None = None
+    config: DictConfig, first: list[L.Callback], last: list[L.Callback], purge_step: int = 0
 ) -> L.Trainer:
     """The Trainer, with the configured callbacks between those given.
 
     Args:
-        purge_step: where a run goes on: TensorBoard then forgets what it was told from that step on.
+        purge_step: where the run begins or goes on: TensorBoard forgets what it was told from that step on. It takes
+            the first such word for the beginning, so that a run that begins says 0.
     """
     named = [build(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node is not None]
     if config.trainer.get("fast_dev_run"):
@@ -111,6 +113,6 @@ def build_trainer(
     )
 
 
-def _build_logger(name: str, node: DictConfig, purge_step: int | None) -> Logger:
+def _build_logger(name: str, node: DictConfig, purge_step: int) -> Logger:
     keywords = {"purge_step": purge_step} if node._target_.endswith("TensorBoardLogger") else {}
     return build(node, f"logger.{name}", **keywords)

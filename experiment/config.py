@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from experiment.cross_rules import check_together
+from experiment.extras import check_extras
 from experiment.rules import check_parts, check_values, direction
 from experiment.signatures import check_targets
 from schemas.errors import ConfigError
@@ -104,6 +105,7 @@ def _judge(config: DictConfig, plain: dict) -> None:
     check_values(plain)
     check_targets(OmegaConf.to_container(config, resolve=False), plain)
     check_together(plain)
+    check_extras(plain)
 
 
 def readable(error: Exception, overrides: list[str]) -> ConfigError:

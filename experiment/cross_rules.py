@@ -12,7 +12,19 @@ from experiment.event_rules import EVENT_RULES
 from experiment.rules import MEASURED, MONITORS, direction
 from schemas.errors import ConfigError
 
-CLIP_PICTURES = {"callbacks.charts.ClipGrid", "callbacks.charts.ConfusionMatrix"}
+PICTURES = {
+    "clips": {
+        "callbacks.charts.ClipGrid",
+        "callbacks.charts.ConfusionMatrix",
+        "callbacks.clip_pictures.ClipAnimations",
+        "callbacks.clip_pictures.Mistakes",
+        "callbacks.class_bars.ClassBars",
+        "callbacks.pr_curves.PRCurves",
+        "callbacks.projector.Projector",
+    },
+    "events": {"callbacks.field_bars.FieldBars", "callbacks.stream_attention.StreamAttention"},
+}
+"""Callbacks that draw one kind of data."""
 FOLDS = "datamodules.splits.GroupFold"
 CLIP_SPLITS = {"datamodules.splits.OfficialSplit", FOLDS}
 EVENT_SPLITS = {f"datamodules.splits.{name}" for name in ("ColumnSplit", "ChronologicalSplit", "SequenceHashSplit")}
@@ -58,12 +70,13 @@ def parts_are_of_one_task(config: Mapping) -> None:
     if split in wrong:
         what = f"{split.rsplit('.', 1)[1]} splits {'events' if task == 'clips' else 'clips'}, these data are {task}"
         raise ConfigError(what, where="datamodule.split", remedy=f"Use datamodule/split={fitting}.")
+    of_others = {target: other for other, targets in PICTURES.items() for target in targets if other != task}
     for name, node in config["callbacks"].items():
-        if task != "clips" and node is not None and node.get("_target_") in CLIP_PICTURES:
-            what = f"{node['_target_'].rsplit('.', 1)[1]} draws clips, model {config['model']['name']!r} is for {task}"
-            raise ConfigError(
-                what, where=f"callbacks.{name}", remedy=f"Use callbacks=events, or callbacks.{name}=null."
-            )
+        if node is not None and (other := of_others.get(node.get("_target_"))):
+            drawer, model = node["_target_"].rsplit(".", 1)[1], config["model"]["name"]
+            what = f"{drawer} draws {other}, model {model!r} is for {task}"
+            remedy = f"Use callbacks={'default' if task == 'clips' else 'events'}, or callbacks.{name}=null."
+            raise ConfigError(what, where=f"callbacks.{name}", remedy=remedy)
 
 
 def monitors_exist(config: Mapping) -> None:
@@ -202,6 +215,16 @@ def one_device_trains(config: Mapping) -> None:
             raise ConfigError(what, where=f"trainer.{key}", remedy=remedy)
 
 
+def rates_are_of_what_trains(config: Mapping) -> None:
+    """A factor on the rate of a part that is frozen changes nothing."""
+    model = config["model"]
+    for prefix in model.get("lr_scale") or {}:
+        for frozen in model.get("freeze") or ():
+            if f"{prefix}.".startswith(f"{frozen}."):
+                what = f"{prefix} does not learn: model.freeze has {frozen}"
+                raise ConfigError(what, where="model.lr_scale", remedy="Leave out one of the two.")
+
+
 def augmentation_is_in_order(config: Mapping) -> None:
     """A crop goes from less to more, and mixing needs two clips."""
     data = config["datamodule"]
@@ -287,6 +310,7 @@ RULES: tuple[Callable[[Mapping], None], ...] = (
     half_precision_has_its_device,
     one_device_trains,
     nesterov_has_momentum,
+    rates_are_of_what_trains,
     augmentation_is_in_order,
     names_are_known,
     shares_leave_training,

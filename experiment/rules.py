@@ -43,6 +43,10 @@ RULES: dict[str, Kind] = {
     "model.name": Text(without="/"),
     "model.monitor": METRIC,
     "model.net": Component(),
+    "model.init_from": OrNull(Text()),
+    "model.freeze": OrNull(Several(Text())),
+    "model.lr_scale": OrNull(Names()),
+    "model.lr_scale.*": Number(low=0, open=True),
     "model.spatial_dim": SIZE,
     "model.temporal_dim": SIZE,
     "model.spatial_layers": SIZE,
@@ -184,7 +188,13 @@ RULES: dict[str, Kind] = {
     "callbacks.gradients.known": Several(Text()),
     "callbacks.stalled.epochs": SIZE,
     "callbacks.clip_grid.clips": SIZE,
+    "callbacks.clips.clips": SIZE,
+    "callbacks.mistakes.clips": SIZE,
+    "callbacks.mistakes.path": OrNull(Text()),
+    "callbacks.pr_curves.classes": SIZE,
+    "callbacks.projector.clips": COUNT,
     "logger.*": Component(),
+    "logger.wandb.mode": Choice("offline", "online", "disabled"),
     "paths.log_dir": Text(),
     "paths.data_dir": Text(),
     "paths.run_dir": OrNull(Text()),
@@ -262,7 +272,8 @@ def check_values(config: Mapping) -> None:
         raise ConfigError(f"{_shown(monitor)} is not {known}", where="model.monitor")
 
 
-COMMON = ("model.loss", "datamodule.batch_size", "datamodule.num_workers", "datamodule.seed")
+COMMON = ("model.loss", "model.init_from", "model.freeze", "model.lr_scale")
+COMMON += ("datamodule.batch_size", "datamodule.num_workers", "datamodule.seed")
 """Of a model or a DataModule that is not ours, what is still read by us."""
 
 

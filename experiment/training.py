@@ -14,15 +14,19 @@ from rich.markup import escape
 from callbacks.board import board_of
 from callbacks.charts import ConfigText
 from callbacks.epoch_history import EpochHistory
+from callbacks.hparams import HParams
 from callbacks.provisional_verdict import colour
 from callbacks.pruning import Pruning
 from callbacks.run_record import RunRecord, plain_findings
 from callbacks.trained import TrainedAlready
 from experiment.architecture import describe_architecture
+from experiment.board_report import write_to_board
 from experiment.build import ParameterCount, build_datamodule, build_trainer
 from experiment.checkpoint import FORMAT, read_checkpoint
 from experiment.comparison import Comparison
 from experiment.config import direction
+from experiment.fine_tuning import fine_tune
+from experiment.hyperparameters import hyperparameters
 from experiment.memory import keep_freed_memory
 from experiment.provenance import describe_origin
 from experiment.repeat import changes_since, refuse_other_data
@@ -95,11 +99,13 @@ def _run(config: DictConfig, run: RunFolder, overrides: list[str], multirun: boo
 
 
 def _report(folder: Path) -> None:
-    """Writes the report; a disk that has no room for it, or a fault of ours in it, must not hide how the run ended."""
-    try:
-        write_report(folder)
-    except Exception as error:
-        get_console().print(f"The report could not be written: {type(error).__name__}: {error}", markup=False)
+    """Writes the report, and it and the end of the run to TensorBoard; a disk that has no room for them, or a fault of
+    ours in them, must not hide how the run ended."""
+    for what, write in (("report", write_report), ("end of its TensorBoard", write_to_board)):
+        try:
+            write(folder)
+        except Exception as error:
+            get_console().print(f"The {what} could not be written: {type(error).__name__}: {error}", markup=False)
 
 
 def _say_changes(what: str, earlier: Path, provenance: dict) -> None:
@@ -141,13 +147,14 @@ def _train(
     module = task.build_module(config, datamodule)
     keeper = task.keeper(config.model.monitor, direction(config.model.monitor) == "min")
     record = {"format": FORMAT, "config": OmegaConf.to_container(config, resolve=True), "schema": schema.to_dict()}
-    text = ConfigText(OmegaConf.to_yaml(config, resolve=True))
-    purge = read_checkpoint(checkpoint)["global_step"] if checkpoint else None
+    first = [keeper, ConfigText(OmegaConf.to_yaml(config, resolve=True)), _row(record["config"], run, datamodule.name)]
+    source, still = fine_tune(config, module, record["schema"], checkpoint)
+    purge = read_checkpoint(checkpoint)["global_step"] if checkpoint else 0
     last = [RunRecord(record, run.write_status), *([TrainedAlready()] if trained else ())]
     last += [pruning] if pruning else []
-    trainer = build_trainer(config, [keeper, text], last, purge)
+    trainer = build_trainer(config, [*first, *still], last, purge)
     device = str(trainer.strategy.root_device)
-    record["provenance"] = describe_origin(config.seed, device) | task.facts(datamodule)
+    record["provenance"] = describe_origin(config.seed, device) | task.facts(datamodule) | source
     record["provenance"]["config_checksum"] = run.config_checksum
     if config.repeat is not None:
         _say_changes("Repeats", Path(config.repeat), record["provenance"])
@@ -173,6 +180,15 @@ def _train(
     result.verdict, result.findings = _conclude(run, trainer, comparison, keeper), plain_findings(trainer)
     result.verdict_missing = comparison.missing
     return result
+
+
+def _row(config: dict, run: RunFolder, data: str) -> HParams:
+    """The run among others in TensorBoard, called as its folder is under that of all runs."""
+    log_dir = Path(config["paths"]["log_dir"]).resolve()
+    path = run.path.resolve()
+    name = path.relative_to(log_dir) if path.is_relative_to(log_dir) else path
+    typed = OmegaConf.to_container(OmegaConf.load(run.path / "overrides.yaml"))
+    return HParams(str(name), hyperparameters(config, typed, data))
 
 
 def _test(
@@ -212,6 +228,7 @@ def _conclude(run: RunFolder, trainer: L.Trainer, comparison: Comparison, keeper
         run.write_json("evaluation.json", numbers)
     if verdict and (board := board_of(trainer)):
         board.add_text("verdict", f"at the end: {verdict.sentence}", trainer.global_step)
+        board.close()  # Lightning did so before, and would not again
     return spoken
 
 

@@ -3,7 +3,7 @@
 Legend: B clips, K classes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import lightning as L
 import torch
@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from lightning_modules.parameter_groups import build_optimizer
 from lightning_modules.schedules import Schedule
 from schemas.batches import ClipBatch, ClipOutput
 
@@ -27,6 +28,7 @@ class ClipClassifier(L.LightningModule):
         eval_transform: the same without randomness.
         optimizer: from parameters to an optimizer.
         class_weights: [K] weights of the training loss, or None.
+        lr_scale: factors on the optimizer's rate by prefixes of the net's parameters.
     """
 
     def __init__(
@@ -39,10 +41,12 @@ class ClipClassifier(L.LightningModule):
         schedule: Schedule,
         label_smoothing: float,
         class_weights: Tensor | None,
+        lr_scale: Mapping[str, float],
     ):
         super().__init__()
         self.net, self.train_transform, self.eval_transform = net, train_transform, eval_transform
-        self.optimizer, self.schedule, self.label_smoothing = optimizer, schedule, label_smoothing
+        self.optimizer, self.schedule, self.lr_scale = optimizer, schedule, lr_scale
+        self.label_smoothing = label_smoothing
         self.register_buffer("class_weights", class_weights, persistent=False)
         metrics = MetricCollection(
             {
@@ -115,4 +119,4 @@ class ClipClassifier(L.LightningModule):
         self.log_dict(metrics, **settings)
 
     def configure_optimizers(self) -> dict:
-        return self.schedule.configure(self.optimizer(self.net.parameters()), self.trainer)
+        return self.schedule.configure(build_optimizer(self.optimizer, self.net, self.lr_scale), self.trainer)

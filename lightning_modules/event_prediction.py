@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lightning_modules.field_metrics import FieldLosses, FieldMetrics
+from lightning_modules.parameter_groups import build_optimizer
 from lightning_modules.schedules import Schedule
 from schemas.batches import EventBatch, EventOutput
 from schemas.errors import ConfigError
@@ -28,6 +29,7 @@ class EventPrediction(L.LightningModule):
         chained: whether the net predicts a field given the event's earlier fields.
         loss_weights: weights of fields in the objective, 1 where not named.
         optimizer: from parameters to an optimizer.
+        lr_scale: factors on the optimizer's rate by prefixes of the net's parameters.
 
     Raises:
         ConfigError: a weight names no dynamic field or is negative or infinite, or all are zero.
@@ -41,9 +43,10 @@ class EventPrediction(L.LightningModule):
         loss_weights: Mapping[str, float],
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         schedule: Schedule,
+        lr_scale: Mapping[str, float],
     ):
         super().__init__()
-        self.net, self.optimizer, self.schedule = net, optimizer, schedule
+        self.net, self.optimizer, self.schedule, self.lr_scale = net, optimizer, schedule, lr_scale
         self.train_losses = FieldLosses(field_names, chained, _shares(field_names, loss_weights))
         # A torchmetrics Metric that is indexed gives a metric of that item; as submodules these follow the device.
         self.train_figures = nn.ModuleList(self.train_losses[name] for name in self.train_losses.names)
@@ -97,7 +100,7 @@ class EventPrediction(L.LightningModule):
         self.log_dict({f"{split}/{name}": value for name, value in self.metrics[split].compute().items()})
 
     def configure_optimizers(self) -> dict:
-        return self.schedule.configure(self.optimizer(self.net.parameters()), self.trainer)
+        return self.schedule.configure(build_optimizer(self.optimizer, self.net, self.lr_scale), self.trainer)
 
 
 def _shares(field_names: Sequence[str], loss_weights: Mapping[str, float]) -> Tensor:

@@ -79,4 +79,5 @@ def step(optimizer: Optimizer, total: int, parts: int, factor: float) -> StepLR:
 
 def plateau(optimizer: Optimizer, total: int, mode: str, factor: float, patience: int) -> ReduceLROnPlateau:
     """Multiplies the rate by `factor` when the monitored metric has not improved for `patience` epochs."""
-    return ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience)
+    # torch's own eps, a smallest change, would stop the slower of two groups first.
+    return ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience, eps=0.0)

@@ -5,6 +5,7 @@ Order: did it learn and compared with what, is anything wrong, then what exactly
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -23,7 +24,8 @@ from reports.run_files import RunFiles, read_run
 from reports.trained import architecture, settings
 from storage import atomic
 
-CLIPS = "clips.png"
+CLIPS, MISTAKES = "clips.png", "mistakes.png"
+ELSEWHERE = (CLIPS, MISTAKES)
 """Drawn during training; all other pictures are drawn here."""
 LARGEST = 5_000_000
 """Bytes of a picture made elsewhere that the page takes in."""
@@ -43,7 +45,7 @@ def write_report(run: Path) -> Path:
     run, files = Path(run), read_run(Path(run))
     pictures = _draw(files)
     for name, content in pictures.items():
-        if name != CLIPS:
+        if name not in ELSEWHERE:
             atomic.write_bytes(run / name, content)
     text = "\n\n".join(part.strip() for part in _sections(files, pictures) if part.strip()) + "\n"
     atomic.write_text(run / "report.md", text)
@@ -67,11 +69,10 @@ def _draw(files: RunFiles) -> dict[str, bytes]:
         for name, draw in drawings.items():
             if drawn := _survive(files, name, lambda draw=draw: (figure := draw()) and as_png(figure)):
                 pictures[name] = drawn
-    try:
-        if (files.path / CLIPS).stat().st_size <= LARGEST:
-            pictures[CLIPS] = (files.path / CLIPS).read_bytes()
-    except OSError:
-        pass
+    for name in ELSEWHERE:
+        with suppress(OSError):
+            if (files.path / name).stat().st_size <= LARGEST:
+                pictures[name] = (files.path / name).read_bytes()
     return pictures
 
 
@@ -105,7 +106,12 @@ def _sections(files: RunFiles, pictures: dict[str, bytes]) -> list[str]:
             picture("by_part.png", f"{by.lower()}, beside the baselines"),
             written("the parts", lambda: part_table(files)),
         ),
-        section(f"What is taken for what ({split})", confusion, picture("confusion.png", "confusion matrix")),
+        section(
+            f"What is taken for what ({split})",
+            confusion,
+            picture("confusion.png", "confusion matrix"),
+            picture(MISTAKES, "the surest mistakes"),
+        ),
         section(f"Calibration ({split})", calibration, picture("calibration.png", "reliability diagram")),
         section("What was trained", written("the architecture", lambda: architecture(files))),
         section("How it was trained", written("the settings", lambda: settings(files))),

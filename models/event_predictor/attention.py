@@ -99,6 +99,23 @@ class CrossAttention(nn.Module):
         )
         return self.out(attended_1Nd.view(B, T, d))
 
+    def weights(self, x_BTd: Tensor, memory: Memory) -> Tensor:
+        """[B, H, T, M] float32, how much a position takes of each vector of its memory; they add up to 1.
+
+        Those of `forward`, which never has them as a tensor where C = 1: for looking at, not for training.
+        """
+        d = x_BTd.shape[2]
+        w, weight = d // self.num_heads, self.query_key_value.weight
+        map_query, map_key = weight[:d], weight[d : 2 * d].unflatten(0, (self.num_heads, w))
+        (query_BHTw,) = split_heads(F.linear(x_BTd, map_query, self.query_key_value.bias[:d]), self.num_heads, 1)
+        query_BHTd = query_BHTw @ map_key  # as in `attend_once`, so that no vector of the memory is mapped
+        if memory.vector.shape[1] == 1:
+            score_BHTM = query_BHTd @ memory.vector.mT
+        else:
+            score_BHTM = (query_BHTd.transpose(1, 2) @ memory.vector.mT).transpose(1, 2)
+        score_BHTM = score_BHTM.float() * w**-0.5
+        return score_BHTM.masked_fill_(~memory.known[:, None], -torch.inf).softmax(3)
+
 
 def attend_once(
     query_SNd: Tensor, memory_SNMd: Tensor, seen_SNM: Tensor, weight_Sd3d: Tensor, bias_S3d: Tensor, num_heads: int

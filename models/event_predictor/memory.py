@@ -14,6 +14,9 @@ from models.event_predictor.streams import StackedEncoder
 from schemas.batches import EventBatch
 from schemas.events import UNK, EventSchema
 
+NOTHING = "nothing known"
+"""What a person calls the vector that is always there."""
+
 
 class StreamMemory(nn.Module):
     """The encoded source rows, each with a learned vector of its stream, and one vector that says "nothing known".
@@ -65,6 +68,17 @@ class StreamMemory(nn.Module):
         known = (torch.arange(known_NM.shape[1], device=length.device) == 0).repeat(B * C, 1)
         known = known.index_copy(0, real_N, known_NM)
         return Memory(vector.unflatten(0, (B, C)), known.unflatten(0, (B, C)))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """[S + 1] names of what the memory's vectors come from: NOTHING, and the streams in the schema's order."""
+        return NOTHING, *(stream.name for stream in self.schema.streams)
+
+    def source_of_vectors(self, batch: EventBatch) -> Tensor:
+        """[M] int64, of each vector of this batch's memory its place in `sources`."""
+        each = 1 if self.last_only else batch.source.shape[3]
+        places = [0] + [stream + 1 for stream in self._rows(batch.stream) for _ in range(each)]
+        return torch.tensor(places, device=batch.source.device)
 
     def _encode(
         self, source_NRLF: Tensor, age_NRL: Tensor, length_NR: Tensor, rows: tuple[int, ...], embedding: EventEmbedding

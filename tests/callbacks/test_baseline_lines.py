@@ -12,12 +12,18 @@ from tensorboard.backend.event_processing.event_multiplexer import EventMultiple
 from callbacks.baseline_lines import BaselineLines
 from callbacks.epoch_history import EpochHistory
 
-LEVELS = {"val": {"loss": {"unigram": 2.5, "linear ridge": 1.5}, "accuracy": {"linear ridge": 0.6}}}
+LEVELS = {
+    "val": {"loss": {"unigram": 2.5, "linear ridge": 1.5}, "accuracy": {"linear ridge": 0.6}},
+    "test": {"loss": {"unigram": 2.75}},
+}
 
 
 class Validated(BoringModel):
     def validation_step(self, batch, batch_index):
         self.log("val/loss", self(batch).square().mean())
+
+    def test_step(self, batch, batch_index):
+        self.log("test/loss", self(batch).square().mean())
 
 
 @pytest.fixture
@@ -31,13 +37,15 @@ def trained(tmp_path):
         logger=TensorBoardLogger(tmp_path, name="", version="board"),
         limit_train_batches=2,
         limit_val_batches=1,
+        limit_test_batches=1,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         accelerator="cpu",
     )
     torch.manual_seed(0)
-    trainer.fit(Validated())
+    trainer.fit(model := Validated())
+    trainer.test(model, verbose=False)
     return tmp_path / "board", history
 
 
@@ -47,7 +55,8 @@ def test_one_tag_holds_the_model_and_its_baselines(trained):
     assert tagged == {".", "baseline unigram", "baseline linear ridge"}
     points = board.Scalars("baseline unigram", "val/loss")
     assert [point.value for point in points] == [2.5, 2.5, 2.5]
-    assert [point.step for point in points] == [point.step for point in board.Scalars(".", "val/loss")]
+    for run, tag in (("baseline unigram", "val/loss"), ("baseline unigram", "test/loss")):
+        assert [point.step for point in board.Scalars(run, tag)] == [point.step for point in board.Scalars(".", tag)]
 
 
 def test_every_row_of_the_file_has_the_levels_and_the_history_has_not(trained):

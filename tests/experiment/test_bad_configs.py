@@ -103,6 +103,9 @@ BAD = {
     EVENTS + "datamodule=signs": "datamodule: model 'event_predictor' is for events, these data are clips",
     "model.task=events": "datamodule: model 'gcn_lstm' is for events",
     EVENTS + "callbacks=default": "callbacks.clip_grid: ClipGrid draws clips",
+    "callbacks=events": "callbacks.stream_attention: StreamAttention draws events, model 'gcn_lstm' is for clips",
+    "callbacks.clips.clips=0": "callbacks.clips.clips: 0 is not",
+    "callbacks.projector.clips=-1": "callbacks.projector.clips: -1 is not",
     "datamodule.split._target_=datamodules.splits.SequenceHashSplit": "datamodule.split.validation_by: data",
     # components
     "model.net._target_=models.gcn_lstm.classifier.GCNLSTMM": "model.net._target_: models.gcn_lstm.classifier.GCNLSTMM",

@@ -24,6 +24,7 @@ NEEDS = {f"datamodule={name}": ["model=event_predictor"] for name in EVENTS} | {
     f"datamodule/split={name}": ["model=event_predictor", *LOG] for name in ("chronological", "column", "sequence_hash")
 }
 NEEDS["datamodule=clips"] = ["datamodule.root=data/processed/mine"]
+NEEDS["callbacks=events"] = ["model=event_predictor"]
 NEEDS["datamodule=events"] += LOG[1:]
 NEEDS["datamodule/split=chronological"] += [
     "datamodule.split.val_from=2020-01-01",
@@ -32,7 +33,8 @@ NEEDS["datamodule/split=chronological"] += [
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_composes(option):
+def test_every_option_composes(option, monkeypatch):
+    monkeypatch.setattr("experiment.extras.find_spec", lambda package: package)  # an extra, installed or not
     config = compose_config([option, *NEEDS.get(option, [])])
     assert config.model.task == config.datamodule.task
     OmegaConf.to_yaml(config, resolve=True)

@@ -196,7 +196,8 @@ def test_tensorboard_has_what_a_person_looks_for(tmp_path, data_dir):
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     tags = events.Tags()
     names = {f"{split}/{name}" for split in ("train", "val") for name in ("loss", "accuracy", "macro_f1", "top5")}
-    assert names | {"lr", "test/accuracy"} <= set(tags["scalars"])
+    assert names | {"optimisation/lr", "test/accuracy"} <= set(tags["scalars"])
+    assert all("/" in tag for tag in tags["scalars"])
     assert {"clips/train", "confusion/val", "confusion/test"} <= set(tags["images"])
     assert "config/text_summary" in tags["tensors"]
     assert len(events.Scalars("val/loss")) == 2

@@ -1,0 +1,71 @@
+"""When a picture of a split is drawn: one rule for all of them."""
+
+import lightning as L
+
+from callbacks.predictions import KeepPredictions
+from schemas.batches import ClipOutput
+
+
+class SplitChart(L.Callback):
+    """Calls `draw` after some epochs, at the end of training and after the test.
+
+    Nothing is drawn in a fast_dev_run, in a sanity check or by another process than the first.
+
+    Args:
+        every_n_epochs: how often validation is drawn before the end; None is not at all.
+    """
+
+    def __init__(self, every_n_epochs: int | None):
+        self.every_n_epochs = every_n_epochs
+        self._new = self._validated = False
+
+    def draw(self, trainer: L.Trainer, split: str, output: ClipOutput, last: bool) -> None:
+        """Draws one split.
+
+        Args:
+            split: `val` or `test`.
+            output: what `seen_in` gives.
+            last: whether this split will not be drawn again.
+        """
+        raise NotImplementedError
+
+    def seen_in(self, trainer: L.Trainer, split: str) -> ClipOutput | object | None:
+        """What is drawn of a split, here what the net said of its clips; None where there is nothing to draw."""
+        keeper = keeper_of(trainer)
+        return keeper and getattr(keeper, split)
+
+    def _draw(self, trainer: L.Trainer, split: str, last: bool) -> None:
+        if not trainer.is_global_zero or trainer.fast_dev_run:
+            return
+        if (output := self.seen_in(trainer, split)) is not None:
+            self.draw(trainer, split, output, last)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._new = self._validated = not trainer.sanity_checking
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        epoch, apart = trainer.current_epoch + 1, trainer.check_val_every_n_epoch or 1
+        new, self._new = self._new, False
+        if not new or self.every_n_epochs is None or epoch == trainer.max_epochs or trainer.should_stop:
+            return
+        # The first validated epoch at or after each multiple, where not every epoch is validated.
+        if epoch % self.every_n_epochs < apart:
+            self._draw(trainer, "val", last=False)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._validated:
+            self._draw(trainer, "val", last=True)
+
+    # Not at `..._epoch_end`: the module's own hook of that name, which logs figures, runs after the callbacks'.
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._draw(trainer, "test", last=True)
+
+
+def keeper_of(trainer: L.Trainer) -> KeepPredictions | None:
+    """Who keeps what the net said of clips."""
+    return next((callback for callback in trainer.callbacks if isinstance(callback, KeepPredictions)), None)
+
+
+def step_of(trainer: L.Trainer) -> int:
+    """Where Lightning puts the figures of an epoch."""
+    return max(trainer.global_step - 1, 0)
