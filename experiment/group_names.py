@@ -21,12 +21,12 @@ def group_names(configs: Sequence[Mapping[str, Hashable]], keys: Sequence[str] =
     """
     every = list(dict.fromkeys(key for config in configs for key in config))
     values = {key: tuple(config.get(key, ABSENT) for config in configs) for key in keys or every}
-    shown = list(keys) or _telling({key: held for key, held in values.items() if len(set(held)) > 1})
+    shown = list(keys) or telling({key: held for key, held in values.items() if len(set(held)) > 1})
     if not shown:
         return [str(config.get(MODEL, "all runs")) for config in configs]
     # The model's name, which explains most of the rest, stands first and by itself.
     shown.sort(key=lambda key: key != MODEL)
-    titles = dict(zip(shown, _titles(shown), strict=True))
+    titles = dict(zip(shown, titles_of(shown), strict=True))
     alone = {key for key in shown if _alone(values[key])}
     names = []
     for place in range(len(configs)):
@@ -36,7 +36,7 @@ def group_names(configs: Sequence[Mapping[str, Hashable]], keys: Sequence[str] =
     return names
 
 
-def _telling(varied: Mapping[str, Values]) -> list[str]:
+def telling(varied: Mapping[str, Values]) -> list[str]:
     """Without keys that only repeat one nearer to the root, and those that came with another component."""
     kept: dict[str, Values] = {}
     for key in sorted(varied, key=lambda key: key.count(".")):
@@ -75,7 +75,7 @@ def _determined(told: Sequence[Hashable], by: Values) -> bool:
     return len(set(zip(by, told, strict=True))) == len(set(by))
 
 
-def _titles(keys: Sequence[str]) -> list[str]:
+def titles_of(keys: Sequence[str]) -> list[str]:
     """The shortest ends that tell the keys apart; a component is called as its place is."""
     places = [key.removesuffix(f".{TARGET}") for key in keys]
     # `seed` by itself would be the run's.

@@ -13,8 +13,8 @@ from experiment.runs import Run
 from reports.run_files import at
 from schemas.errors import ConfigError
 
-NO_PART = ("seed", "paths", "resume", "repeat", "sweep", "test")
-"""Keys of the config itself that change no figure: where a run lies, how it was asked for, what the user opens."""
+NO_PART = ("seed", "paths", "resume", "repeat", "sweep", "test", "logger")
+"""Keys of the config itself that change no figure: where a run lies, how it was asked for, what is opened or shown."""
 NO_MATTER = ("datamodule.num_workers", "datamodule.root", "datamodule.source.root", "datamodule.source.path")
 NO_MATTER += ("datamodule.origin", "datamodule.split.fold")
 """Further ones; where the data lie is told better by their fingerprint."""

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 import results
+from experiment.axes import bundles_of
+from experiment.ranking import results_page
+from experiment.runs import read_runs
 from schemas.errors import ConfigError
 from tests.experiment.many_runs import write_run
 
@@ -36,6 +39,7 @@ def runs(tmp_path) -> Path:
 def test_everything_that_is_asked_for_is_printed_and_written(runs, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     files = {"csv": tmp_path / "t=1.csv", "markdown": tmp_path / "t.md", "plot": tmp_path / "t.png"}
+    files |= {"html": tmp_path / "t.html", "latex": tmp_path / "t.tex", "parallel": tmp_path / "p.png"}
     code, out, err = run(capsys, runs, *(f"{key}={path}" for key, path in files.items()), "compare=2,1")
     assert code == 0 and not err
     assert "test opened 6 times" in out and "spatial_dim=128" in out and "8 runs read, 6 in the tables" in out
@@ -44,7 +48,8 @@ def test_everything_that_is_asked_for_is_printed_and_written(runs, tmp_path, cap
     assert first["group"] == "spatial_dim=128" and float(first["val_mean"]) == pytest.approx(0.382)
     assert first["best_run"] == str(runs / "128_0") and float(second["val_sd"]) == pytest.approx(0.01)
     assert "spatial_dim=128" in files["markdown"].read_text()
-    assert files["plot"].read_bytes().startswith(b"\x89PNG")
+    assert files["plot"].read_bytes().startswith(b"\x89PNG") and files["parallel"].read_bytes().startswith(b"\x89PNG")
+    assert files["html"].read_text().count("data:image/png") == 2 and r"spatial\_dim=128" in files["latex"].read_text()
 
 
 def test_nothing_is_written_that_was_not_asked_for(runs, tmp_path, capsys, monkeypatch):
@@ -67,6 +72,7 @@ def test_nothing_is_written_that_was_not_asked_for(runs, tmp_path, capsys, monke
         (["logs", "compare=1,2,3"], "is not two groups"),
         (["logs", "csv=a.txt"], "csv: 'a.txt' is no .csv file in a folder that exists"),
         (["logs", "plot=none/a.png"], "plot: 'none/a.png' is no .png file"),
+        (["logs", "latex=a.md"], "latex: 'a.md' is no .tex file"),
     ],
 )
 def test_a_word_that_cannot_be_used_is_refused(words, message):
@@ -88,6 +94,20 @@ def test_folders_without_runs_are_one_line_and_exit_code_2(words, message, tmp_p
     code, out, err = run(capsys, *words)
     assert code == 2 and not out and err.startswith("ConfigError ") and message in err
     assert len(err.splitlines()) == 1
+
+
+def test_parallel_axes_are_the_keys_that_differ_and_hold_each_run(runs):
+    for seed, value in ((0, 0.9), (1, 0.8)):
+        keys = {"model__spatial_dim": 32, "model__name": "fusion", "model__net": {"spatial": {"width": 32}}}
+        write_run(runs / f"sgd {seed}", value, seed=seed, optimizer___target_="torch.optim.SGD", **keys)
+    read = read_runs([runs])
+    (bundle,) = bundles_of(results_page(read), read)
+    assert [axis.title for axis in bundle.axes] == ["model", "spatial_dim", "optimizer"]
+    held = sorted(zip(*(axis.values for axis in bundle.axes), bundle.figures, strict=True))
+    assert held[:2] == [("fusion", 32, "SGD", 0.8), ("fusion", 32, "SGD", 0.9)]
+    assert [row[:3] for row in held[2:]] == 3 * [("gcn_lstm", 64, "AdamW")] + 3 * [("gcn_lstm", 128, "AdamW")]
+    (bundle,) = bundles_of(results_page(read, ["lr"]), read, ["lr"])
+    assert [(axis.title, set(axis.values)) for axis in bundle.axes] == [("lr", {0.01})] and len(bundle.figures) == 8
 
 
 def test_runs_that_all_failed_are_listed(tmp_path, capsys):

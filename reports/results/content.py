@@ -110,3 +110,22 @@ class Page:
     sections: Sequence[Section]
     runs: int
     left_out: Sequence[LeftOut] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A key of the config in which runs differ."""
+
+    title: str
+    values: Sequence[int | float | str]
+    """What each run has there; whatever is no number is text."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The runs of a section one by one, as a picture of parallel axes shows them."""
+
+    section: Section
+    axes: Sequence[Axis]
+    figures: Sequence[float]
+    """The monitored metric of each run."""

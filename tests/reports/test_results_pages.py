@@ -1,16 +1,24 @@
-"""Tables of results as a person and a program read them: terminal, Markdown, CSV and the picture."""
+"""Tables of results as a person and a program read them: terminal, Markdown, HTML, LaTeX, CSV and the pictures."""
 
 import csv
 import io
+import re
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import markdown
 import pytest
 from rich.console import Console
 
-from reports.results.content import Difference, LeftOut, Mean, Page, Row, Section
+from reports.results.cells import NOT_COMPARABLE, sentence
+from reports.results.content import Axis, Bundle, Difference, LeftOut, Mean, Page, Row, Section
+from reports.results.latex import as_latex, latex
+from reports.results.parallel import as_png as parallel_png
+from reports.results.parallel import parallel_figure
 from reports.results.plot import MOST, as_png, groups_figure
-from reports.results.table import NOT_COMPARABLE, as_csv, as_markdown, print_page, sentence
+from reports.results.scale import scale_of, spread
+from reports.results.table import as_csv, as_markdown, print_page
+from reports.results.web import as_html
 
 FIRST = Row(
     number=1,
@@ -173,3 +181,116 @@ def test_a_picture_of_a_thousand_groups_or_of_none_can_be_drawn():
     many = Page([replace(SECTION, rows=[replace(FIRST, number=n) for n in range(1, 1001)])], 3000)
     assert f"the first {MOST} of 1000 groups" in groups_figure(many).axes[0].get_title("left")
     assert as_png(Page([], 1)).startswith(b"\x89PNG")
+
+
+def unescaped(mark: str, text: str) -> int:
+    """How often a mark stands in LaTeX as itself, that is without an odd number of backslashes before it."""
+    return sum(len(found[1]) % 2 == 0 for found in re.finditer(rf"(\\*){re.escape(mark)}", text))
+
+
+def test_latex_is_balanced_and_nothing_of_a_run_is_a_command():
+    odd = replace(FIRST, name=r"50%_of & $5 {a} \input{x} #1 ~ ^ <b> | -3 --flag")
+    page = Page([replace(SECTION, rows=[odd, SECOND], notes=["About 5 %."]), SECTION], 8, [LEFT])
+    text = as_latex(page)
+    lines = text.splitlines()
+    assert unescaped("{", text) == unescaped("}", text) and unescaped("$", text) % 2 == 0
+    assert unescaped("%", text) == 1 and lines[0].startswith("%") and unescaped("_", text) == unescaped("#", text) == 0
+    assert re.findall(r"\\(begin|end){(\w+)}", text) == 2 * [
+        ("begin", "table"), ("begin", "tabular"), ("end", "tabular"), ("end", "table")
+    ]  # fmt: skip
+    assert [lines.count(rf"\{rule}rule") for rule in ("top", "mid", "bottom")] == [2, 2, 2]
+    (columns,) = set(re.findall(r"\\begin{tabular}{(\w+)}", text))
+    rows = [line for line in lines if line.endswith(r" \\")]
+    assert len(rows) == 6 and {unescaped("&", row) for row in rows} == {len(columns) - 1}
+    assert r"50\%\_of \& \$5 \{a\} \textbackslash{}input\{x\}" in text and r"\textless{}b\textgreater{}" in text
+    assert (
+        "$-$3 -{}-flag" in text
+        and r"0.1235 $\pm$ 0.0100\\{}[0.1000, 0.1500]" in text
+        and r"val/loss $\downarrow$" in text
+    )
+    assert "8 runs read, 7 in the tables; no figure is of the other 1." in text and "About 5" in text
+    assert latex("a-1 2e-05 [-0.5, -0.25]") == "a-1 2e-05 [$-$0.5, $-$0.25]"
+
+
+class Reader(HTMLParser):
+    """Tags as they nest, cells of the tables, and where pictures come from."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.cells, self.sources, self.faults = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        known = dict(attributes)
+        self.sources += [known[name] for name in ("src", "href") if name in known]
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+        if tag == "td":
+            self.cells.append("")
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(tag)
+
+    def handle_data(self, data):
+        if "td" in self.open:
+            self.cells[-1] += data
+
+
+def test_html_is_one_file_with_the_same_cells_and_the_pictures_that_were_asked_for():
+    page = Reader(as_html(PAGE, {"the <groups>": b"first", "the runs": b"second"}))
+    assert not page.faults and not page.open
+    assert page.cells[:4] == ["1", FIRST.name, "3 +2 failed", "0.1235 ± 0.0100 [0.1000, 0.1500]"]
+    assert SECOND.name in page.cells and "! 0 of 1" in page.cells and FIRST.best_run in page.cells
+    assert "DataError: no <clips> at all" in page.cells
+    assert page.sources == [f"data:image/png;base64,{data}" for data in ("Zmlyc3Q=", "c2Vjb25k")]
+    assert not Reader(as_html(PAGE, {})).sources
+
+
+BUNDLE = Bundle(
+    replace(SECTION, baselines={"val/loss": ("linear ridge", 0.8)}),
+    [Axis("spatial_dim", [32, 64, 64]), Axis("optimizer", ["SGD", "AdamW", "AdamW"])],
+    [0.9, 0.4, 0.5],
+)
+
+
+def test_parallel_axes_have_the_best_run_on_top_and_over_the_others():
+    (panel,) = parallel_figure([BUNDLE]).axes
+    (lines,) = panel.collections
+    ends = [path.vertices[-1, 1] for path in lines.get_paths()]
+    # Losses of 0.9, 0.5 and 0.4, the least of them at the head.
+    assert ends == pytest.approx([0.0, 0.8, 1.0]) and lines.get_linewidths()[-1] == max(lines.get_linewidths())
+    dark = lines.get_colors()[:, :3].sum(1)
+    assert dark[0] > dark[1] > dark[2]
+    said = [text.get_text() for text in panel.texts]
+    assert {"spatial_dim", "optimizer", "val/loss", "32", "64", "SGD", "AdamW", "linear ridge"} <= set(said)
+    places = {text.get_text(): text.get_position() for text in panel.texts}
+    assert places["AdamW"][1] > places["SGD"][1] and places["linear ridge"][1] == pytest.approx(0.2)
+
+
+def test_an_axis_is_logarithmic_where_it_spans_a_decade_and_text_stands_below_the_numbers():
+    assert scale_of([0.001, 0.01, 0.1], [0, 0.5, 1]).places == pytest.approx([0, 0.5, 1])
+    assert scale_of([1, 2, 5], [0, 0.5, 1]).places == pytest.approx([0, 0.25, 1])
+    mixed = scale_of([0.5, "null", 1.0, 0.75], [0, 0.3, 0.6, 1])
+    assert mixed.places[1] == 0 and 0 < mixed.places[0] < mixed.places[3] < mixed.places[2] == 1
+    assert [text for _, text in mixed.ticks] == ["null", "0.5", "0.75", "1"]
+    many = scale_of([0.0001 * 1.5**n for n in range(12)], [0.0] * 12).ticks
+    assert {"1e-4", "0.001"} <= {text for _, text in many} and len(many) < 12
+    assert scale_of(["a", "a"], [0, 1]).places == [0.5, 0.5]
+
+
+def test_runs_of_one_value_lie_side_by_side_and_in_order():
+    moved = spread([0.0, 0.0, 0.0, 1.0], [0.1, 0.9, 0.5, 0.3])
+    assert moved[0] < moved[2] < moved[1] < 0.1 and moved[3] == 1.0
+
+
+@pytest.mark.parametrize("runs", [1, 200], ids=["one run", "200 runs"])
+def test_parallel_axes_of_any_number_can_be_drawn(runs):
+    axes = [Axis(f"a_long_name.of_a_key_{n} $x$", [f"v{(run + n) % 3}" for run in range(runs)]) for n in range(20)]
+    figure = parallel_figure([Bundle(SECTION, axes, [1.0] * runs), Bundle(SECTION, [], [1.0] * runs)])
+    assert (
+        "12 of 20 keys" in figure.axes[0].get_title("left")
+        and "no key of the config" in figure.axes[1].texts[0].get_text()
+    )
+    assert parallel_png([Bundle(SECTION, axes[:1], [1.0] * runs)]).startswith(b"\x89PNG")
+    assert parallel_png([]).startswith(b"\x89PNG")
