@@ -97,7 +97,7 @@ class SmallNet(nn.Sequential):
 
 def clip_module(config: DictConfig, net: nn.Module, classes: int) -> ClipClassifier:
     optimizer, schedule = build_optimisation(config)
-    return ClipClassifier(net, classes, nn.Identity(), nn.Identity(), optimizer, schedule, 0.0, None)
+    return ClipClassifier(net, classes, nn.Identity(), nn.Identity(), optimizer, schedule, 0.0, None, {})
 
 
 def clips_of(schema: ClipSchema) -> ClipBatch:
@@ -124,7 +124,7 @@ def clips(config: DictConfig) -> tuple[L.LightningModule, object]:
 def events(config: DictConfig) -> tuple[L.LightningModule, object]:
     schema = documented_schema(config)
     net = build_net(config, schema)
-    module = EventPrediction(net, schema.dynamic_names, False, {}, *build_optimisation(config))
+    module = EventPrediction(net, schema.dynamic_names, False, {}, *build_optimisation(config), {})
     return module, random_batch(schema, B)
 
 

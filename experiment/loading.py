@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +17,9 @@ from experiment.size_limit import LimitedSize, check_claims
 from schemas.clips import ClipSchema
 from schemas.errors import CheckpointError, ConfigError, ExperimentError
 from schemas.events import EventSchema
+
+if TYPE_CHECKING:
+    from experiment.prediction import Predictions
 
 SCHEMAS = {"clips": ClipSchema, "events": EventSchema}
 PREFIX = "net."
@@ -39,6 +43,39 @@ class LoadedRun:
     """Epochs that the model was trained for."""
     path: Path
     """The checkpoint that was read."""
+
+    def predict(
+        self,
+        clips: Sequence,
+        *,
+        batch_size: int = 64,
+        temperature: float = 1.0,
+        crops: int = 1,
+        flip: bool = False,
+        device: str | torch.device | None = None,
+    ) -> "Predictions":
+        """The probabilities of the classes for clips that lie in memory.
+
+        Args:
+            clips: [T, V, C] arrays in raw coordinates, a joint with a NaN was not seen; or pairs of such an array and
+                a [T, V] array that tells which joints were seen.
+            batch_size: clips that are read at once; too many for the memory are done in halves.
+            temperature: what the logits are divided by; `evaluate.py` fits one on validation.
+            crops, flip: look at each clip several times (`experiment.views.Views`).
+            device: None: a GPU where there is one and the run's config allows it.
+
+        Raises:
+            ConfigError: this is a run of events.
+            DataError: naming the clip that does not fit the run's layout.
+        """
+        from experiment.inference import ClipInference
+        from experiment.prediction import predict_clips
+        from experiment.views import Views
+
+        if not isinstance(self.schema, ClipSchema):
+            what = "this is a run of events, and predict reads clips"
+            raise ConfigError(what, where=self.path, remedy="`python predict.py run=...` predicts the next events.")
+        return predict_clips(ClipInference(self, device, Views(crops, flip)), clips, batch_size, temperature)
 
 
 def load_run(path: str | Path, trust: Sequence[str] = (), which: str = "best") -> LoadedRun:
@@ -65,7 +102,7 @@ def load_run(path: str | Path, trust: Sequence[str] = (), which: str = "best") -
         raise ConfigError("it has no model", where=path)
     if not isinstance(record["config"]["model"].get("net"), dict):
         raise ConfigError("it has no net", where=f"{path}: model")
-    weights = _weights(content, path)
+    weights = weights_of(content, path)
     stored = sum(tensor.numel() for tensor in weights.values())
     check_plain(record["schema"], f"{path}: assay.schema")
     if not trust:
@@ -77,7 +114,7 @@ def load_run(path: str | Path, trust: Sequence[str] = (), which: str = "best") -
         config=config,
         history=record["history"],
         provenance=record["provenance"],
-        epoch=_epochs(content, path),
+        epoch=epochs_of(content, path),
         path=path,
     )
 
@@ -108,15 +145,15 @@ def _schema(record: Mapping, path: Path) -> ClipSchema | EventSchema:
         raise CheckpointError(f"its schema cannot be read ({said})", where=f"{path}: assay.schema") from error
 
 
-def _epochs(content: Mapping, path: Path) -> int:
-    """Lightning counts from 0, people from 1."""
+def epochs_of(content: Mapping, path: Path) -> int:
+    """How many epochs a checkpoint was trained for: Lightning counts from 0, people from 1."""
     if type(content.get("epoch")) is not int:
         raise CheckpointError("it does not say of which epoch it is", where=path)
     return content["epoch"] + 1
 
 
-def _weights(content: Mapping, path: Path) -> dict[str, Tensor]:
-    """The net's own state dict."""
+def weights_of(content: Mapping, path: Path) -> dict[str, Tensor]:
+    """The net's own state dict, out of a checkpoint's content; raises CheckpointError where it is none."""
     state = content.get("state_dict")
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise CheckpointError("it has no state_dict of tensors", where=path)

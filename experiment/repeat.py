@@ -83,6 +83,9 @@ def changes_since(folder: Path, now: Mapping) -> list[str]:
         lines.append("data: other contents, so the figures are not comparable")
     elif then.get("split_fingerprint") != now.get("split_fingerprint"):
         lines.append("split: other members, so the figures are not comparable")
+    source = [(side.get("init_from") or {}).get("checksum") for side in (then, now)]
+    if source[0] != source[1]:
+        lines.append("model.init_from: other weights to begin with, so the figures are not comparable")
     for name in ("python", "platform", "device", "host"):
         if then.get(name) != now.get(name):
             lines.append(f"{name}: {then.get(name)} -> {now.get(name)}")

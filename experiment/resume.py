@@ -15,6 +15,11 @@ from schemas.errors import ConfigError
 AUTO = "auto"
 NOT_THE_RUN = ("paths.run_dir", "paths.log_dir", "resume", "repeat", "sweep", "hparams_search")
 """Keys that may differ between a run and its continuation: where it lies and how it was asked for."""
+SETTLED = {
+    "model.init_from": "a run goes on with its own weights",
+    "model.lr_scale": "a run goes on with its own parameter groups, which its checkpoints hold",
+}
+"""Keys that are read when a run begins, and why not later."""
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
@@ -49,6 +54,7 @@ def run_to_resume(config: DictConfig) -> Path | None:
             where="resume",
             remedy="Give the same words as then (its overrides.yaml), or say resume.allow_changes=true.",
         )
+    _refuse_what_is_settled(differences)
     if not differences and RunFolder.read_status(folder).get("state") == FINISHED:
         remedy = "repeat=RUN runs it once more; more epochs need resume.allow_changes=true."
         raise ConfigError("this run has finished", where="resume", remedy=remedy)
@@ -67,6 +73,14 @@ def _refuse_what_cannot_go_on(folder: Path, stored: Mapping, config: DictConfig)
     if config.trainer.get("max_steps", -1) not in (-1, None):
         what = "a run that is counted in steps goes on with another epoch than it stopped in (Lightning 2.6)"
         raise ConfigError(what, where="trainer.max_steps", remedy="Count in trainer.max_epochs.")
+
+
+def _refuse_what_is_settled(differences: Sequence[str]) -> None:
+    """What a run began with cannot be changed when it goes on, allowed or not."""
+    for difference in differences:
+        for key, why in SETTLED.items():
+            if difference.partition(": ")[0].startswith(key):
+                raise ConfigError(f"{why} ({difference})", where=key, remedy=f"A run of its own takes {key}.")
 
 
 def stored_config(folder: Path) -> dict:

@@ -75,6 +75,7 @@ class ClipTask:
             schedule=schedule,
             label_smoothing=loss.label_smoothing,
             class_weights=weights,
+            lr_scale=dict(config.model.get("lr_scale") or {}),
         )
 
     def keeper(self, monitor: str, lower_is_better: bool) -> L.Callback:

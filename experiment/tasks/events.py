@@ -86,6 +86,7 @@ class EventTask:
             loss_weights=config.model.loss.weights,
             optimizer=optimizer,
             schedule=schedule,
+            lr_scale=dict(config.model.get("lr_scale") or {}),
         )
 
     def keeper(self, monitor: str, lower_is_better: bool) -> L.Callback:

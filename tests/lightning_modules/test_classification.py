@@ -33,6 +33,7 @@ def classifier(**settings) -> ClipClassifier:
         eval_transform=nn.Identity(),
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.0),
         schedule=Schedule(constant, "epoch", None, "auto"),
+        lr_scale={},
         **settings,
     )
 

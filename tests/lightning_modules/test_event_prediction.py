@@ -82,6 +82,7 @@ def prediction(lr: float = 0.0, chained: bool = False, **loss_weights: float) ->
         loss_weights=loss_weights,
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=lr),
         schedule=Schedule(constant, "epoch", None, "auto"),
+        lr_scale={},
     )
 
 
