@@ -89,7 +89,8 @@ def _section(groups: Mapping[int, Group], runs: Sequence[Run], by: Sequence[str]
         monitor_falls=direction(one.monitor) == "min",
         headline=one.headline,
         headline_falls=direction(one.headline) == "min",
-        opened=sum(run.opened for run in runs if run.split_fingerprint in splits),
+        opened=sum(run.opened for run in runs if run.split_fingerprint in splits)
+        + sum(split in splits for run in runs for split in run.evaluated),
         rows=[_row(number, name, groups[number]) for number, name in zip(groups, names, strict=True)],
         baselines=_baselines(members),
         notes=_notes(groups, folds),

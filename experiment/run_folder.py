@@ -19,7 +19,7 @@ except ImportError:  # not on Windows: there a run in progress cannot be told fr
     fcntl = None
 
 RUNNING, FINISHED, FAILED, INTERRUPTED, PRUNED = "running", "finished", "failed", "interrupted", "pruned"
-LOCK = ".lock"
+LOCK, EVALUATIONS = ".lock", "evaluations"
 _held: set[IO] = set()
 """The locks of this process."""
 

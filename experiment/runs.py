@@ -13,14 +13,14 @@ from pathlib import Path
 
 import yaml
 
-from experiment.run_folder import FINISHED, INTERRUPTED, RUNNING, RunFolder, config_checksum
+from experiment.run_folder import EVALUATIONS, FINISHED, INTERRUPTED, RUNNING, RunFolder, config_checksum
 from models.baselines.verdict import AT_CHANCE
 from reports.run_files import HEADLINE, READER, at, mapping, number
 from schemas.errors import ConfigError
 
 CUT_OFF, DAMAGED = "cut off", "damaged"
 """States that no run says of itself: `running` though no process is at it, and unreadable."""
-NOT_RUNS = ("checkpoints", "tensorboard")
+NOT_RUNS = ("checkpoints", "tensorboard", "wandb", "mlruns", EVALUATIONS)
 """Folders in which no run lies."""
 SECTION = re.compile(r"^(?=[^\s#-])", re.MULTILINE)
 """Where a key of the config itself begins."""
@@ -50,7 +50,9 @@ class Run:
     test: float | None = None
     """The headline metric on the test split."""
     opened: bool = False
-    """Whether the test split was opened."""
+    """Whether the run opened its test split."""
+    evaluated: list[str] = field(default_factory=list)
+    """Fingerprints of the splits whose test was opened by `evaluate.py` later, one an evaluation."""
     level: str | None = None
     """The verdict's."""
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -133,6 +135,8 @@ def read_run(path: Path) -> Run:
         run.state, run.why = DAMAGED, str(reason)
     if not run.counts:
         run.opened = run.opened or _judged_on_test(path)
+    later = [RunFolder.read_status(folder) for folder in sorted(path.glob(f"{EVALUATIONS}/*"))]
+    run.evaluated = [str(status.get("split_fingerprint")) for status in later if status.get("on") == "test"]
     return run
 
 

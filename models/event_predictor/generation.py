@@ -24,6 +24,8 @@ class Generated:
     probability: Tensor
     """[B, n, D] float32 of each drawn value, UNK left out of its distribution; with chained heads given the event's
     earlier fields."""
+    first: list[Tensor]
+    """[B, V] float32 for each dynamic field: the distribution that the first event's value was drawn from."""
 
 
 @torch.no_grad()
@@ -51,6 +53,7 @@ def generate(
     device = batch.target.device
     values_BnF = torch.zeros(B, steps, F, dtype=torch.int64, device=device)
     probability_BnD = torch.zeros(B, steps, len(net.schema.dynamic), device=device)
+    first: list[Tensor] = []
     was_training = net.training
     net.eval()
     try:
@@ -58,10 +61,11 @@ def generate(
         for step in range(steps):
             if step:
                 continuation.read_newest()
-            values_BnF[:, step], probability_BnD[:, step] = continuation.draw(greedy, generator)
+            values_BnF[:, step], probability_BnD[:, step], drawn_from = continuation.draw(greedy, generator)
+            first = first or drawn_from
     finally:
         net.train(was_training)
-    return Generated(values_BnF, probability_BnD)
+    return Generated(values_BnF, probability_BnD, first)
 
 
 class _Continuation:
@@ -92,12 +96,12 @@ class _Continuation:
         self._keep_newest(self.P)
         self._read_window(torch.arange(B, device=device))
 
-    def draw(self, greedy: bool, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """Appends an event to every window: its fields [B, F] and their probabilities [B, D]."""
+    def draw(self, greedy: bool, generator: torch.Generator | None) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Appends an event to every window: its fields [B, F], their probabilities [B, D] and distributions [B, V]."""
         window_B = torch.arange(len(self.length_B), device=self.length_B.device)
         last_B = self.length_B - 1
         event_BPD = self.event_BPF[:, : self.P].index_select(2, self.dynamic_D)
-        value_BD, probability_BD = self.net.heads.draw(
+        value_BD, probability_BD, drawn_from = self.net.heads.draw(
             self.state_BPd[window_B, last_B],
             History(self.state_BPd, event_BPD, window_B, last_B[:, None]),
             self.net.embedding,
@@ -111,7 +115,7 @@ class _Continuation:
         self.gap_BP[window_B, self.length_B] = self.typical_gaps[gap_bin_B]
         self.cut_BP[window_B, self.length_B] = self.newest_cut_B
         self.length_B = self.length_B + 1
-        return event_BF, probability_BD
+        return event_BF, probability_BD, drawn_from
 
     def read_newest(self) -> None:
         """Decodes the newest event of each window, or all of what is kept where it has no place left."""

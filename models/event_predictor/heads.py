@@ -122,14 +122,18 @@ class FieldHeads(nn.Module):
         embedding: EventEmbedding,
         greedy: bool,
         generator: torch.Generator | None,
-    ) -> tuple[Tensor, Tensor]:
-        """One event for each state: values and their probabilities, both [N, D], field by field in chain order.
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """One event for each state, field by field in chain order.
 
         UNK is never drawn, except of a field that has no other value: probabilities are those of a distribution
         without it.
+
+        Returns:
+            The values and their probabilities, both [N, D], and what each field was drawn from, [N, V] in field order.
         """
         value_ND = torch.zeros(len(h_Nd), len(self.sizes), dtype=torch.int64, device=h_Nd.device)
         probability_ND = torch.zeros_like(value_ND, dtype=torch.float32)
+        drawn_from: list[Tensor] = [probability_ND] * len(self.sizes)
         prefix_Nd = torch.zeros_like(h_Nd)
         for field in self.order:
             state_Nd = h_Nd if self.states is None else self.states.one(field, h_Nd, prefix_Nd)
@@ -137,13 +141,13 @@ class FieldHeads(nn.Module):
             log_p_NV = self._log_probability(field, logits_NV, state_Nd, history)
             if self.sizes[field] > UNK + 1:
                 log_p_NV[:, UNK] = -torch.inf
-            p_NV = log_p_NV.softmax(1)
+            drawn_from[field] = p_NV = log_p_NV.softmax(1)
             value_N1 = p_NV.argmax(1, keepdim=True) if greedy else p_NV.multinomial(1, generator=generator)
             value_ND[:, field] = value_N1.squeeze(1)
             probability_ND[:, field] = p_NV.gather(1, value_N1).squeeze(1)
             if self.states is not None and self.states.chained:
                 prefix_Nd = prefix_Nd + self.states.embed(field, value_ND[:, field])
-        return value_ND, probability_ND
+        return value_ND, probability_ND, drawn_from
 
     def _scored(self, h_BTd: Tensor, batch: EventBatch) -> tuple[Tensor, History]:
         """The targets [N, D] of all scored positions, and what lies before them."""

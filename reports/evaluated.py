@@ -1,0 +1,170 @@
+"""An evaluation's folder as one page, `report.md` with pictures and `report.html` by itself.
+
+It is made of the parts of a run's report; the sentences that a terminal shows too are here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+from matplotlib.figure import Figure
+
+from callbacks.pictures import as_png
+from reports.calibration import calibration_drawing, calibration_of, calibration_words
+from reports.confusion import confused_pairs, confusion_drawing, confusion_of
+from reports.headline import verdict_box
+from reports.markdown_text import code, escape, figure, interval, plain, table
+from reports.origin import data, origin
+from reports.page import to_html
+from reports.parts import part_picture, part_table
+from reports.run_files import RunFiles, mapping, number, read_run, sequence
+from storage import atomic
+
+
+def write_evaluation_report(folder: Path) -> Path:
+    """Writes report.md, report.html and the pictures from what `evaluate.py` left in the folder.
+
+    Returns:
+        The path of report.md.
+    """
+    files = _read(folder)
+    drawn = {name: as_png(drawing) for name, drawing in _drawings(files).items() if drawing is not None}
+    for name, content in drawn.items():
+        atomic.write_bytes(folder / name, content)
+    text = "\n\n".join(part.strip() for part in _sections(files, drawn) if part.strip()) + "\n"
+    atomic.write_text(folder / "report.md", text)
+    heading = plain(f"{files.model} evaluated on {files.data}")
+    atomic.write_text(folder / "report.html", to_html(text, heading, drawn))
+    return folder / "report.md"
+
+
+def _read(folder: Path) -> RunFiles:
+    files = read_run(folder)
+    datamodule = yaml.safe_load((folder / "datamodule.yaml").read_text())
+    files.config = {"datamodule": datamodule, "model": {"name": files.evaluation.get("model")}}
+    return files
+
+
+def _drawings(files: RunFiles) -> dict[str, Figure | None]:
+    confusion, calibration, after = confusion_of(files), calibration_of(files), calibration_of(_calibrated(files))
+    return {
+        "by_part.png": part_picture(files),
+        "confusion.png": confusion and confusion_drawing(confusion, str(files.evaluation.get("split"))),
+        "calibration.png": calibration and calibration_drawing(calibration),
+        "calibrated.png": after and calibration_drawing(after),
+    }
+
+
+def _calibrated(files: RunFiles) -> RunFiles:
+    """The same, read as if its confidence were the calibrated one."""
+    return replace(files, evaluation={"calibration": files.evaluation.get("calibrated")})
+
+
+def _sections(files: RunFiles, drawn: Mapping[str, bytes]) -> list[str]:
+    def section(heading: str, *parts: str) -> str:
+        text = "\n\n".join(part for part in parts if part)
+        return f"## {heading}\n\n{text}" if text else ""
+
+    def picture(name: str, alt: str) -> str:
+        return f"![{alt}]({name})" if name in drawn else ""
+
+    by, confusion, calibration = (
+        "Field by field" if files.task == "events" else "Class by class",
+        confusion_of(files),
+        calibration_of(files),
+    )
+    return [
+        _title(files),
+        verdict_box(files),
+        section("Figures", _figures(files)),
+        section("Members", _members(files)),
+        section(by, picture("by_part.png", f"{by.lower()}, beside the baselines"), part_table(files)),
+        section(
+            "What is taken for what",
+            confused_pairs(confusion) if confusion else "",
+            picture("confusion.png", "confusion matrix"),
+        ),
+        section(
+            "Calibration",
+            calibration_words(calibration) if calibration else "",
+            picture("calibration.png", "reliability diagram"),
+            temperature_words(files.evaluation, escape),
+            picture("calibrated.png", "reliability diagram at the temperature"),
+        ),
+        section("Data", data(files)),
+        section("Where it comes from", origin(files)),
+    ]
+
+
+def _title(files: RunFiles) -> str:
+    known = files.evaluation
+    lines = [f"{code(path, 200)}, epoch {epoch}" for path, epoch in zip(known["runs"], known["epochs"], strict=True)]
+    views = f", of each {escape(known['views'])}" if "views" in known else ""
+    text = f"# {escape(files.model)} evaluated on {escape(files.data)}, {escape(known['split'])} split\n\n"
+    text += f"{figure(known['size'])} {files.task}{views}. Checkpoint {code(known['checkpoint'])} of:\n\n"
+    text += "\n".join(f"- {line}" for line in lines)
+    if notes := sequence(known.get("notes")):
+        text += "\n\n" + "\n".join(f"- **Note:** {escape(note, 1000)}" for note in notes)
+    return text
+
+
+def _figures(files: RunFiles) -> str:
+    rows = [[escape(row["label"]), figure(row["value"]), interval(row["interval"])] for row in _shown(files)]
+    levels = mapping(files.evaluation.get("baselines"))
+    rows[1:1] = [[f"baseline: {escape(name)}", figure(value), ""] for name, value in levels.items()]
+    for name, part in mapping(files.evaluation.get("parts")).items():
+        label = f"accuracy on {escape(name.replace('_', ', '))} ({figure(part['members'])})"
+        rows.append([label, figure(part["accuracy"]), ""])
+    drawn = "sequences" if files.task == "events" else "clips"
+    return f"{table(['', files.evaluation['split'], '95 %'], rows)}\n\nIntervals: bootstrap over {drawn}."
+
+
+def _shown(files: RunFiles) -> list[dict]:
+    return list(mapping(files.evaluation.get("figures")).values())
+
+
+def _members(files: RunFiles) -> str:
+    members = sequence(files.evaluation.get("members"))
+    if not members:
+        return ""
+    rows = [[code(Path(one["run"]).name, 80), *_row(one["figures"]), figure(one["temperature"])] for one in members]
+    rows.append([f"**{escape(files.model)}**", *_row(files.evaluation["figures"]), ""])
+    header = ["", "accuracy", "95 %", "macro-F1", "cross-entropy", "95 %", "temperature"]
+    return f"{table(header, rows)}\n\n{lead_words(files.evaluation['beside_its_best'], escape)}"
+
+
+def _row(figures: Mapping) -> list[str]:
+    accuracy, loss = figures["accuracy"], figures["loss"]
+    cells = [figure(accuracy["value"]), interval(accuracy["interval"]), figure(figures["macro_f1"]["value"])]
+    return [*cells, figure(loss["value"]), interval(loss["interval"])]
+
+
+def lead_words(beside: Mapping, shown=str) -> str:
+    """How an ensemble stands beside its best member, in words.
+
+    Args:
+        shown: how a name is made safe for where the words stand.
+    """
+    said = []
+    for metric, label in (("accuracy", "accuracy"), ("loss", "cross-entropy, nats")):
+        low, high = beside[metric]["interval"]
+        said.append(f"{label} {beside[metric]['value']:+.4f} [{low:+.4f}, {high:+.4f}]")
+    best = shown(Path(beside["best"]).name)
+    return f"Lead over its best member ({best}, chosen in hindsight), clip by clip: {'; '.join(said)}."
+
+
+def temperature_words(evaluation: Mapping, shown=str) -> str:
+    """What calibration by a temperature changes, in words; empty for events, which have none."""
+    if evaluation.get("task") == "events":
+        return ""
+    known = mapping(evaluation.get("temperature"))
+    if number(known.get("value")) is None:
+        return "No temperature: there is no validation clip to fit it on, or a logit is not a finite number."
+    (before, after), (raw, scaled) = known["calibration_error"], known["loss"]
+    same = " These are the clips that it was fitted on." if evaluation.get("split") == "validation" else ""
+    fitted = f"fitted on {known['clips']:,} validation clips of {shown(evaluation['data'])}"
+    return (
+        f"Temperature {known['value']:.3f}, {fitted}: "
+        f"calibration error {before:.3f} -> {after:.3f}, cross-entropy {raw:.4f} -> {scaled:.4f} nats.{same}"
+    )

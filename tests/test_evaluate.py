@@ -1,0 +1,261 @@
+"""The front door: what a user types, what is printed, and what is left on disk."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+import evaluate
+from datamodules.skeletons.store import ClipStore
+from experiment import evaluated_clips
+from experiment.config import compose_config
+from experiment.evaluation_config import evaluated_config
+from experiment.evaluation_request import Request
+from experiment.run_folder import config_checksum
+from experiment.runs import read_run
+from experiment.training import run_training
+from schemas.errors import ConfigError
+from tests.conftest import write_store
+from tests.experiment.small_data import CLIP_RUN, EVENT_RUN, make_clips, make_events, write_clips, write_events
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """Two streams of one store with seeds of their own, and a run of events; at a path with signs of grammars."""
+    folder = tmp_path_factory.mktemp("a=b, (c)")
+    write_clips(folder / "data" / "store", make_clips(200))
+    source = write_events(folder / "events.csv", make_events(120))
+
+    def train(name: str, *overrides: str) -> None:
+        words = [*overrides, f"paths.log_dir='{folder / 'logs'}'", "trainer.max_epochs=1"]
+        run_training(compose_config(words), str(folder / name), words, False)
+
+    clips = (*CLIP_RUN, f"paths.data_dir='{folder / 'data'}'", "datamodule.root=${paths.data_dir}/store")
+    train("a", *clips)
+    train("b", *clips, "seed=1", "datamodule.channels=[bone]")
+    train("events", *EVENT_RUN, f"datamodule.source.path='{source}'")
+    return folder
+
+
+@pytest.fixture
+def call(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: object) -> tuple[int, str, str]:
+        try:
+            code = evaluate.main([str(word) for word in words])
+        except SystemExit as end:
+            code = end.code
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+def newest(run: Path) -> Path:
+    """The folder of the latest evaluation."""
+    return max((run / "evaluations").iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+
+
+def status_of_run(run: Path) -> dict:
+    return read(run / "status.json")
+
+
+def edited(run: Path, copy: Path, **datamodule: object) -> Path:
+    """A copy of a run whose data settings say something else, its checksum right again."""
+    shutil.copytree(run, copy)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["datamodule"] |= datamodule
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    (copy / "status.json").write_text(json.dumps({"config_checksum": config_checksum(config)}))
+    return copy
+
+
+def test_a_runs_own_test_figures_come_out_again(runs, call):
+    run = runs / "a"
+    code, out, err = call(f"run={run}")
+    output = newest(run)
+    assert code == 0 and not err, err
+    own, found = status_of_run(run)["result"], read(output / "evaluation.json")
+    for name, figure in found["figures"].items():
+        assert figure["value"] == pytest.approx(own["test"]["metrics"][f"test/{name}"], abs=1e-6)
+        assert f"{own['test']['metrics'][f'test/{name}']:.4f}" in out
+    assert found["figures"]["accuracy"]["interval"] == own["test"]["interval"]
+    assert found["baselines"] == own["test"]["baselines"] and own["verdict"]["sentence"] in out
+    assert read(output / "status.json")["verdict"] == own["verdict"]
+    # Class by class, confused and calibrated as in the run's own.
+    known = read(run / "evaluation.json")
+    assert {key: found[key] for key in known} == known and not found["notes"]
+
+
+def test_what_is_written_is_whole(runs, call):
+    run = runs / "a"
+    assert call(f"run={run}")[0] == 0
+    folder = newest(run)
+    assert folder.name.endswith("_test")
+    status, own, origin = read(folder / "status.json"), status_of_run(run), read(run / "provenance.json")
+    assert (status["state"], status["on"], status["evaluates"]) == ("finished", "test", [str(run)])
+    assert set(read_run(run).evaluated) == {status["split_fingerprint"]}
+    for key in ("data_fingerprint", "split_fingerprint"):
+        assert status[key] == origin[key]
+    rows, store = pq.read_table(folder / "predictions.parquet"), ClipStore(runs / "data" / "store")
+    assert rows["clip"].to_pylist() == store.ids[store.rows("test")].tolist()
+    hits = np.mean([a == b for a, b in zip(rows["label"].to_pylist(), rows["predicted"].to_pylist(), strict=True)])
+    assert hits == pytest.approx(own["result"]["test"]["metrics"]["test/accuracy"])
+    temperature = read(folder / "evaluation.json")["temperature"]["value"]
+    logits = np.array(rows["logits"].to_pylist()) / temperature
+    calibrated = np.exp(logits - logits.max(axis=1, keepdims=True))
+    assert rows["probability"].to_numpy() == pytest.approx((calibrated / calibrated.sum(1, keepdims=True)).max(1))
+    assert json.loads(rows.schema.metadata[b"classes"]) == list(store.classes)
+    report = (folder / "report.md").read_text()
+    assert f"Temperature {temperature:.3f}, fitted on 40 validation clips" in report
+    assert own["result"]["verdict"]["sentence"][1:] in report and "confusion.png" in report
+    assert (folder / "calibrated.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "report.html").read_text().count("data:image/png;base64") == 4
+
+
+def test_validation_is_said_to_be_selected_on(runs, call):
+    code, out, _ = call(f"run={runs / 'a'}", "on=val", "crops=3", "flip=true")
+    assert code == 0 and "3 crops of 90% and the mirror images" in out
+    assert "this checkpoint was chosen on these very clips" in out and "the clips that it was fitted on" in out
+    assert read(newest(runs / "a") / "status.json")["on"] == "val"
+
+
+def test_seeds_and_streams_make_an_ensemble(runs, call):
+    names = [str(runs / name) for name in ("a", "b")]
+    code, out, err = call(f"run=[{','.join(names)}]")
+    assert code == 0 and not err and "ensemble of 2 runs" in out
+    found = read(newest(runs / "a") / "evaluation.json")
+    for name, member in zip(names, found["members"], strict=True):
+        own = status_of_run(Path(name))["result"]["test"]
+        assert member["run"] == name and member["temperature"] > 0
+        assert member["figures"]["accuracy"]["value"] == pytest.approx(own["metrics"]["test/accuracy"])
+    best = max(member["figures"]["accuracy"]["value"] for member in found["members"])
+    lead = found["beside_its_best"]["accuracy"]["value"]
+    assert found["figures"]["accuracy"]["value"] == pytest.approx(best + lead)
+    assert "Lead over its best member" in (newest(runs / "a") / "report.md").read_text()
+
+
+def test_events_come_out_again_too(runs, call):
+    run = runs / "events"
+    code, out, err = call(f"run={run}")
+    assert code == 0 and not err, err
+    own, found = status_of_run(run)["result"], read(newest(runs / "events") / "evaluation.json")
+    assert {f"test/{name}": value for name, value in found["metrics"].items()} == own["test"]["metrics"]
+    assert found["figures"]["loss"]["interval"] == own["test"]["interval"]
+    known = read(run / "evaluation.json")
+    assert {key: found[key] for key in known} == known and own["verdict"]["sentence"] in out
+    rows = pq.read_table(newest(runs / "events") / "predictions.parquet")
+    assert rows["activity nll"].to_numpy().mean() == pytest.approx(found["metrics"]["ce/activity"], abs=1e-6)
+    assert set(rows["sequence"].to_pylist()) <= {f"case {number}" for number in range(120)}
+
+
+def test_data_that_was_moved_is_found(runs, call, tmp_path):
+    shutil.copytree(runs / "data", tmp_path / "elsewhere")
+    code, out, _ = call(f"run={runs / 'a'}", f"paths.data_dir={tmp_path / 'elsewhere'}")
+    assert code == 0 and "note" not in out
+    used = yaml.safe_load((newest(runs / "a") / "datamodule.yaml").read_text())
+    assert used["root"] == str(tmp_path / "elsewhere" / "store")
+
+
+def test_clips_that_were_trained_on_are_counted(runs, call, tmp_path):
+    clips = [clip for clip in make_clips(200) if clip.split == "train"]
+    for number, clip in enumerate(clips):
+        clip.split = "test" if number % 2 else "train"
+    store = write_clips(tmp_path / "other", clips)
+    code, out, _ = call(f"run={runs / 'a'}", f"datamodule.root={store}")
+    assert code == 0, out
+    assert "a was trained on other data or another split: it has seen 60 of these 60 clips in training" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run={a}", "datamodule.root={natops}"], "it has 8 joints, the run 20: the run's model cannot read it"),
+        (["run={a}", "datamodule.root={classes}"], "number 0 is 'class_0' and the run's 'class 0'"),
+        (["run={a}", "datamodule.root={flat}"], "it has 5 classes, the run 4"),
+        (["run={a}", "datamodule.root=nowhere"], "nowhere: this data set has not been imported"),
+        (["run={a}", "datamodule=helpdesk"], "model 'gcn_lstm' is for clips, these data are events"),
+        (["run={a}", "datamodule=kinetics"], "datamodule: there is no 'kinetics'. Known: bpic2013,"),
+        (["run={a}", "datamodule.batch_size=0"], "datamodule.batch_size: 0 is not"),
+        (["run={a}", "datamodule.batchsize=1"], "there is no such key. Did you mean batch_size?"),
+        (["run={a}", "datamodule.frames=4"], "datamodule.frames: the model reads what it was trained to read"),
+        (["run={events}", "paths.data_dir=/nowhere"], "paths.data_dir: the run's data does not lie below"),
+        (["run={events}", "crops=2"], "events have neither crops nor mirror images"),
+        (["run=[{events},{a}]"], "runs of events cannot be averaged"),
+        (["run=[{a},{b}]", "datamodule.split.seed=1", "checkpoint=epoch_7"], "no checkpoints/epoch_7.ckpt"),
+        (["run=[{a},{a}]"], "run: a run is named twice"),
+        (["run={a}/checkpoints"], "there is no run here"),
+        (["run={a}", "run={b}"], "run: it is given twice"),
+        (["on=test"], "run: no run is named"),
+        (["run={a}", "on=train"], "on: there is no split 'train'"),
+        (["run={a}", "crops=0"], "crops: '0' is no whole number above 0"),
+        (["run={a}", "flip=yes"], "flip: 'yes' is neither true nor false"),
+        (["run={a}", "datamodule.split={{"], "datamodule.split: is no valid YAML"),
+        (["run={a}", "seed=1"], "'seed=1' cannot be used. Keys: run, on,"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_exit_code_2(words, message, runs, call, tmp_path):
+    names = {name: runs / name for name in ("a", "b", "events")}
+    for name, layout, classes in (("natops", "natops8", 4), ("classes", "kinect20", 4), ("flat", "kinect20", 5)):
+        if any(f"{{{name}}}" in word for word in words):
+            names[name] = write_store(tmp_path / name, layout, classes).folder
+    before = set(runs.rglob("evaluations/*"))
+    code, out, err = call(*(word.format(**names) for word in words))
+    assert code == 2 and not out and len(err.splitlines()) == 1, err
+    assert message in err
+    assert set(runs.rglob("evaluations/*")) == before
+
+
+def test_runs_of_other_splits_make_no_ensemble(runs, call, tmp_path):
+    store = write_clips(tmp_path / "store", make_clips(100, seed=2))
+    other = edited(runs / "b", tmp_path / "other", root=str(store))
+    code, _, err = call(f"run={runs / 'a'},{other}")
+    assert code == 2 and "its data is not that of" in err and "name runs of one store and split" in err
+
+
+def test_an_evaluation_that_ends_early_is_recorded_with_its_reason(runs, call, tmp_path, monkeypatch):
+    def fail(*_):
+        raise ConfigError("no luck")
+
+    monkeypatch.setattr(evaluated_clips, "_calibration", fail)
+    code, _, err = call(f"run={runs / 'a'}")
+    status = read(newest(runs / "a") / "status.json")
+    assert code == 2 and "no luck" in err
+    assert status["state"] == "failed" and status["why"] == "no luck" and status["split_fingerprint"]
+
+
+def test_a_strangers_data_settings_build_nothing_that_is_not_ours(runs, tmp_path):
+    run = edited(runs / "a", tmp_path / "stranger", split={"_target_": "os.system", "command": "touch hacked"})
+    with pytest.raises(ConfigError, match=r"ask for os\.system, which is no part of assay; nothing was built"):
+        evaluated_config(run, Request((run,)))
+    assert evaluated_config(run, Request((run,), trust=("os.system",))).datamodule.split.command == "touch hacked"
+
+
+def test_help_says_how_to_call_it(call):
+    assert call("--help")[0] == 0
+    code, out, _ = call()
+    assert code == 2 and "python evaluate.py run=RUN" in out
+
+
+def test_a_wrong_word_is_said_before_torch_is_imported(runs):
+    code = (
+        "import sys, evaluate\n"
+        "try: evaluate.main(sys.argv[1:])\n"
+        "except SystemExit as end: sys.exit(9 if 'torch' in sys.modules else end.code)"
+    )
+    command = [sys.executable, "-c", code, f"run={runs / 'a'}", "datamodule.batch_size=x"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "datamodule.batch_size: 'x' is not" in done.stderr, done
