@@ -17,7 +17,7 @@ test: $(READY) ## run all tests, on all cores
 
 browser-test: $(READY) ## TensorBoard in headless Chromium; SHOTS=DIR keeps the screenshots
 	$(BIN)/python -c "import playwright" 2>/dev/null || $(BIN)/python -m pip install --quiet -e ".[browser]"
-	ASSAY_BROWSER=1 ASSAY_SCREENSHOTS=$(SHOTS) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
+	ASSAY_BROWSER=1 ASSAY_SCREENSHOTS="$(SHOTS)" OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
 
 lint: $(READY) ## ruff check and format check
 	$(BIN)/ruff check .
@@ -34,7 +34,7 @@ fuzz: $(READY) ## 10,000 damaged files of each format of clips
 	FUZZ_EXAMPLES=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -k test_fuzz_ tests/datamodules
 
 tensorboard: $(READY) ## open the dashboard of the newest run or sweep; DIR=logs for all
-	$(BIN)/python dashboard.py $(DIR)
+	$(BIN)/python dashboard.py $(if $(DIR),"$(DIR)")
 
 benchmarks: $(READY) ## time the training step against a per-frame loop, on an idle machine
 	$(BIN)/python benchmarks/gcn_lstm_step.py

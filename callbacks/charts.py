@@ -59,5 +59,5 @@ class ConfusionMatrix(SplitChart):
             classes, label, said = trainer.datamodule.schema.classes, output.label.numpy(), output.predicted.numpy()
             counts_KK = np.zeros((len(classes), len(classes)), dtype=np.int64)
             np.add.at(counts_KK, (label[said >= 0], said[said >= 0]), 1)
-            picture = pictures.confusion_picture(counts_KK, classes, split)
+            picture = pictures.confusion_picture(counts_KK, classes, self.title(trainer, split, last))
             board.add_figure(f"confusion/{split}", picture, step_of(trainer))

@@ -58,7 +58,9 @@ class ClassBars(SplitChart):
         if board := board_of(trainer):
             names = trainer.datamodule.schema.classes
             scores = ClassScores.of(output.label.numpy(), output.predicted.numpy(), len(names))
-            board.add_figure(f"classes/{split}", class_picture(scores, names, split), step_of(trainer))
+            board.add_figure(
+                f"classes/{split}", class_picture(scores, names, self.title(trainer, split, last)), step_of(trainer)
+            )
 
 
 def class_picture(scores: ClassScores, names: tuple[str, ...], title: str) -> Figure:
@@ -79,7 +81,7 @@ def class_picture(scores: ClassScores, names: tuple[str, ...], title: str) -> Fi
         axis.text(0.01, ENDS, f"{between} between", fontsize=9, va="center", color="#555555")
     axis.set_yticks(rows, [f"{short(names[k], 18)} ({scores.clips[k]:,})" for k in order], fontsize=9, parse_math=False)
     axis.set(xlim=(0, 1), ylim=(rows[-1] + 0.6, -0.6))
-    axis.set_title(f"{title}: classes (clips), the worst F1 first", fontsize=10, loc="right", pad=22)
+    axis.set_title(f"{title}: classes (clips), worst F1 first", fontsize=10, loc="right", pad=22)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
     axis.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.01, 1), frameon=False, fontsize=9, borderpad=0)

@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from callbacks import pictures
 from callbacks.animation import ShownClip, animate
 from callbacks.board import board_of
-from callbacks.split_chart import SplitChart, keeper_of, step_of
+from callbacks.split_chart import SplitChart, step_of
 from schemas.batches import ClipOutput
 from storage import atomic
 
@@ -24,7 +24,6 @@ ROWS = 20
 """Of the table of mistakes."""
 MARKS = {ord(mark): f"&#{ord(mark)};" for mark in "&<>|*_`[]\\"}
 """What a name must not mean in TensorBoard's Markdown."""
-NAMES = {"val": "validation", "test": "test"}
 
 
 class ClipAnimations(SplitChart):
@@ -62,21 +61,18 @@ class Mistakes(SplitChart):
 
     def draw(self, trainer: L.Trainer, split: str, output: ClipOutput, last: bool) -> None:
         if board := board_of(trainer):
-            self._show(board, trainer, split, output)
+            self._show(board, trainer, split, output, self.title(trainer, split, last))
         if last and self.path is not None:
-            title = "The surest mistakes of the test split"
-            keeper = keeper_of(trainer)
-            if split == "val" and keeper.best is not None:
-                output, title = keeper.best, f"The surest mistakes of validation, epoch {keeper.best_epoch}"
-            elif split == "val":
-                title = "The surest mistakes of the last validation"
-            self._write(trainer.datamodule, output, title)
+            self._write(trainer.datamodule, output, f"The surest mistakes: {self.title(trainer, split, last)}")
 
-    def _show(self, board: SummaryWriter, trainer: L.Trainer, split: str, output: ClipOutput) -> None:
+    def _show(self, board: SummaryWriter, trainer: L.Trainer, split: str, output: ClipOutput, title: str) -> None:
         datamodule, step = trainer.datamodule, step_of(trainer)
         places = surest_mistakes(output)
-        board.add_text(f"mistakes/{split}", _table(datamodule, output, places, NAMES[split]), step)
-        if len(places):
+        board.add_text(f"mistakes/{split}", _table(datamodule, output, places, title), step)
+        if not len(places):
+            # The newest picture is what one sees: an older one would show mistakes of an earlier net.
+            board.add_figure(f"mistakes/{split}", pictures.words_only("none"), step)
+        else:
             gif = animate(shown_clips(datamodule, output, places[: self.clips]), datamodule.schema.skeleton)
             add_gif(board, f"mistakes/{split}", gif, step)
 
@@ -134,16 +130,22 @@ def add_gif(board: SummaryWriter, tag: str, gif: bytes, step: int) -> None:
     board._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
 
 
-def _table(datamodule: L.LightningDataModule, output: ClipOutput, places: np.ndarray, split: str) -> str:
+def _table(datamodule: L.LightningDataModule, output: ClipOutput, places: np.ndarray, title: str) -> str:
+    silent = int((output.predicted < 0).sum())
+    unanswered = f" {silent:,} of {len(output.label):,} clips got no answer." if silent else ""
     if not len(places):
-        return f"No clip of the {split} split was taken for another class."
+        return f"No clip was taken for another class ({title}).{unanswered}"
     shown, classes = places[:ROWS], datamodule.schema.classes
     columns = (
-        [str(datamodule.store.ids[row]).translate(MARKS) for row in output.clip_id[shown].tolist()],
-        [classes[label].translate(MARKS) for label in output.label[shown].tolist()],
-        [classes[said].translate(MARKS) for said in output.predicted[shown].tolist()],
+        [_cell(datamodule.store.ids[row]) for row in output.clip_id[shown].tolist()],
+        [_cell(classes[label]) for label in output.label[shown].tolist()],
+        [_cell(classes[said]) for said in output.predicted[shown].tolist()],
         [f"{p:.3f}" for p in output.logits[shown].softmax(dim=1).amax(dim=1).tolist()],
     )
-    heading = f"{len(places):,} mistakes of {len(output.label):,} clips ({split}), the surest first.\n\n"
+    heading = f"{len(places):,} mistakes of {len(output.label):,} clips ({title}), the surest first.{unanswered}\n\n"
     rows = [("clip", "true", "said", "probability"), (":--", ":--", ":--", "--:"), *zip(*columns, strict=True)]
     return heading + "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def _cell(name: object) -> str:
+    return " ".join(str(name).split()).translate(MARKS)

@@ -41,7 +41,7 @@ class FieldBars(SplitChart):
         every_n_epochs: how often those of validation are drawn before the end.
     """
 
-    def seen_in(self, trainer: L.Trainer, split: str) -> dict[str, float]:
+    def seen_in(self, trainer: L.Trainer, split: str, last: bool) -> dict[str, float]:
         """The logged figures."""
         return {name: float(value) for name, value in trainer.callback_metrics.items()}
 

@@ -68,7 +68,7 @@ def row_name(folder: str) -> str:
 
     All of them are there, because rows of one name would be one row.
     """
-    *outer, own = Path(folder).parts
+    *outer, own = Path(folder).parts or ("run",)
     date, _, rest = own.partition("_")
     if rest and re.fullmatch(r"\d{4}-\d\d-\d\d", date):
         return ", ".join([rest, *reversed(outer), date])

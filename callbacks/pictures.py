@@ -66,7 +66,7 @@ def clip_strip(
     colours, ends = np.array(line_colours(skeleton)), np.array(skeleton.lines)
     for row, (joints, visible, text) in enumerate(clips):
         bottom, places = height - HIGH * (row + 1), SIDE * fitted(joints, visible, skeleton)
-        axis.text(0.1, bottom + HIGH - 0.05, text, fontsize=11, va="top", parse_math=False)
+        axis.text(0.1, bottom + HIGH - 0.05, short(text, 200), fontsize=11, va="top", parse_math=False)
         for column, frame in enumerate(moments_of(len(joints), moments)):
             drawn = visible[frame, ends].all(axis=1)
             segments = places[frame, ends[drawn]] + (WIDE * column + (WIDE - SIDE) / 2, bottom)
@@ -84,9 +84,17 @@ def confusion_picture(counts_KK: np.ndarray, classes: tuple[str, ...], title: st
     image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axis, label="share of the true class", shrink=0.8)
     if few:
-        axis.set_xticks(range(len(classes)), classes, rotation=90, fontsize=8)
-        axis.set_yticks(range(len(classes)), classes, fontsize=8)
+        names = [short(name, 28) for name in classes]
+        axis.set_xticks(range(len(names)), names, rotation=90, fontsize=8, parse_math=False)
+        axis.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
     axis.set(xlabel="predicted", ylabel="true", title=title)
+    return figure
+
+
+def words_only(text: str) -> Figure:
+    """A line in place of a picture."""
+    figure = Figure(figsize=(3.5, 0.6))
+    figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=10, parse_math=False)
     return figure
 
 

@@ -30,8 +30,10 @@ class PRCurves(SplitChart):
         board, names = board_of(trainer), trainer.datamodule.schema.classes
         if board is None:
             return
+        if not output.logits.isfinite().all(dim=1).any():
+            return  # a net that says nothing has no curve
         label, step = output.label.numpy(), step_of(trainer)
-        # Logits that are not finite say nothing: no class has a probability then.
+        # A clip whose logits are not finite is called by no name.
         probability_nK = np.nan_to_num(output.logits.softmax(dim=1).numpy(), nan=0.0)
         true_nK = label[:, None] == np.arange(len(names))
         board.add_pr_curve(f"pr_{split}/all classes", true_nK.ravel(), probability_nK.ravel(), step)

@@ -18,6 +18,7 @@ class SplitChart(L.Callback):
     def __init__(self, every_n_epochs: int | None):
         self.every_n_epochs = every_n_epochs
         self._new = self._validated = False
+        self._epoch = 0
 
     def draw(self, trainer: L.Trainer, split: str, output: ClipOutput, last: bool) -> None:
         """Draws one split.
@@ -29,19 +30,32 @@ class SplitChart(L.Callback):
         """
         raise NotImplementedError
 
-    def seen_in(self, trainer: L.Trainer, split: str) -> ClipOutput | object | None:
-        """What is drawn of a split, here what the net said of its clips; None where there is nothing to draw."""
+    def seen_in(self, trainer: L.Trainer, split: str, last: bool) -> ClipOutput | object | None:
+        """What is drawn of a split, here what the net said of its clips, at the end of training in the best epoch; None
+        where there is nothing to draw."""
         keeper = keeper_of(trainer)
+        if keeper is not None and split == "val" and last and keeper.best is not None:
+            return keeper.best
         return keeper and getattr(keeper, split)
+
+    def title(self, trainer: L.Trainer, split: str, last: bool) -> str:
+        """Split and epoch of what is drawn."""
+        if split == "test":
+            return "test"
+        keeper = keeper_of(trainer)
+        if last and keeper is not None and keeper.best is not None:
+            return f"validation, epoch {keeper.best_epoch}, the best"
+        return f"validation, epoch {self._epoch}"
 
     def _draw(self, trainer: L.Trainer, split: str, last: bool) -> None:
         if not trainer.is_global_zero or trainer.fast_dev_run:
             return
-        if (output := self.seen_in(trainer, split)) is not None:
+        if (output := self.seen_in(trainer, split, last)) is not None:
             self.draw(trainer, split, output, last)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._new = self._validated = not trainer.sanity_checking
+        self._epoch = trainer.current_epoch + 1
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         epoch, apart = trainer.current_epoch + 1, trainer.check_val_every_n_epoch or 1

@@ -93,7 +93,9 @@ class StreamAttention(SplitChart):
             mean = zip(sources, layers_LHS.mean((0, 1)).tolist(), strict=True)
             tell_loggers(trainer, {f"attention/{name}": share for name, share in mean}, step_of(trainer))
 
-    def seen_in(self, trainer: L.Trainer, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]] | None:
+    def seen_in(
+        self, trainer: L.Trainer, split: str, last: bool
+    ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]] | None:
         """The shares of the newest batch that was looked at, by layer and head, those of reading alike, and of whom."""
         return self._newest.get(split)
 

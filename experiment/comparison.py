@@ -37,10 +37,9 @@ class Comparison:
 
     def hand_over(self, trainer: L.Trainer) -> None:
         """Gives the callbacks the plain numbers that they compare with."""
-        # Figures of a part of validation stand beside no baseline of the whole.
-        whole = trainer.limit_val_batches == 1.0
-        validation = self.baselines.get("val") if whole else None
-        levels = {split: known.levels for split, known in self.baselines.items() if split == "test" or whole}
+        whole = whole_splits(trainer)
+        validation = self.baselines.get("val") if "val" in whole else None
+        levels = {split: known.levels for split, known in self.baselines.items() if split in whole}
         for callback in trainer.callbacks:
             if isinstance(callback, WorseThanUniform):
                 callback.levels = self.task.uniform(self.datamodule, self.module)
@@ -80,3 +79,9 @@ class Comparison:
             return None, {}
         numbers = self.task.evaluate(self.datamodule, self.module, kept, self.baselines.get(split), verdict)
         return verdict, numbers | {"split": NAMES[split]}
+
+
+def whole_splits(trainer: L.Trainer) -> set[str]:
+    """Those that are read to their end: figures of a part stand beside no baseline of the whole."""
+    limits = {"val": trainer.limit_val_batches, "test": trainer.limit_test_batches}
+    return {split for split, limit in limits.items() if limit == 1.0}

@@ -17,8 +17,8 @@ CLASSES = {"optimizer": "optimizer", "scheduler": "scheduler.schedule"}
 NO_CHOICE = ("name", "task", "monitor")
 """Of a model's keys: the name is the column `model`, the others are no choice."""
 ABOUT_THE_RUN = ("paths", "hydra", "resume", "repeat", "sweep", "logger", "test", "hparams_search", "local")
-ABOUT_THE_RUN += ("callbacks", "debug")
-"""Groups whose words change where, how much and what is shown, not what is trained."""
+ABOUT_THE_RUN += ("callbacks",)
+"""Words below these change where, how much and what is shown, not what is trained."""
 PLACES = ("root", "path", "num_workers", "accelerator", "devices")
 """Ends of keys that say the same of one value."""
 Value = bool | int | float | str
@@ -69,7 +69,9 @@ def _words(typed: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Key and text of every override but those that take something away; a group's key is a place in the config."""
     for word in typed:
         key, equals, text = word.lstrip("+").partition("=")
+        is_group = "/" in key  # callbacks/ema=weights is another net, callbacks.stalled=null is not
         key = key.partition("@")[0].replace("/", ".")
         parts = key.split(".")
-        if equals and not key.startswith("~") and parts[0] not in ABOUT_THE_RUN and parts[-1] not in PLACES:
+        is_aside = parts[0] in ABOUT_THE_RUN and not (is_group and parts[0] == "callbacks")
+        if equals and not key.startswith("~") and not is_aside and parts[-1] not in PLACES:
             yield key, text

@@ -194,6 +194,9 @@ RULES: dict[str, Kind] = {
     "callbacks.pr_curves.classes": SIZE,
     "callbacks.projector.clips": COUNT,
     "logger.*": Component(),
+    # Where the end of the run, results and dashboard.py look for it.
+    "logger.tensorboard.version": Choice("tensorboard"),
+    "logger.tensorboard.name": Choice(""),
     "logger.wandb.mode": Choice("offline", "online", "disabled"),
     "paths.log_dir": Text(),
     "paths.data_dir": Text(),

@@ -23,7 +23,7 @@ from experiment.architecture import describe_architecture
 from experiment.board_report import write_to_board
 from experiment.build import ParameterCount, build_datamodule, build_trainer
 from experiment.checkpoint import FORMAT, read_checkpoint
-from experiment.comparison import Comparison
+from experiment.comparison import Comparison, whole_splits
 from experiment.config import direction
 from experiment.fine_tuning import fine_tune
 from experiment.hyperparameters import hyperparameters
@@ -202,8 +202,9 @@ def _test(
     """The figures of the epochs; those of the best one on the test split where it is opened."""
     result, checkpoint = _epochs(config, trainer, datamodule.name)
     headline = comparison.task.headline
-    if trainer.limit_val_batches == 1.0:
-        result.baselines = {split: known.levels[headline] for split, known in comparison.baselines.items()}
+    result.baselines = {
+        split: known.levels[headline] for split, known in comparison.baselines.items() if split in whole_splits(trainer)
+    }
     if config.test:
         trainer.test(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
         metrics = {n: float(value) for n, value in trainer.callback_metrics.items() if n.startswith("test/")}
@@ -273,6 +274,7 @@ def _print_result(result: RunResult, config: DictConfig, folder: Path) -> None:
 def _quiet_lightning() -> None:
     """Its chatter (devices, tips, "fit stopped") goes, and advice that does not apply; its other warnings stay."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # what debug=profiler is for
     for advice in (
         ".*does not have many workers.*",
         ".*number of training batches.*smaller than the logging interval.*",

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from callbacks.pictures import confusion_picture
-from reports.drawing import label_text
 from reports.markdown_text import code, figure
 from reports.run_files import RunFiles, sequence
 
@@ -66,8 +65,7 @@ def confusion_drawing(confusion: Confusion, split: str) -> Figure:
     counts_KK, names = confusion.counts, confusion.classes
     if len(names) > LEGIBLE:
         counts_KK, names = _most_confused(confusion)
-    labels = tuple(label_text(name) for name in names)
-    drawing = confusion_picture(counts_KK, labels, f"{split}: {len(confusion.classes)} classes")
+    drawing = confusion_picture(counts_KK, tuple(names), f"{split}: {len(confusion.classes)} classes")
     if len(names) <= 16:
         axis, sizes = drawing.axes[0], np.maximum(counts_KK.sum(axis=1), 1)
         for i, j in zip(*np.nonzero(counts_KK), strict=True):

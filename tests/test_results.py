@@ -66,6 +66,7 @@ def test_nothing_is_written_that_was_not_asked_for(runs, tmp_path, capsys, monke
         (["logs", "markdwon=a.md"], "'markdwon=a.md' cannot be used. Name folders, and by=, compare="),
         (["logs", "by="], "'by=' cannot be used"),
         (["logs", "by=a", "by=b"], "'by=b' is given twice"),
+        (["logs", "plot=a.png", "parallel=a.png"], "'a.png' is named twice"),
         (["logs", "compare=1"], "compare: '1' is not two groups"),
         (["logs", "compare=1,1"], "compare: '1,1' is not two groups"),
         (["logs", "compare=1,b"], "compare: '1,b' is not two groups"),

@@ -45,7 +45,10 @@ def read_options(words: Sequence[str]) -> Options:
         elif key == "compare":
             options.compare = _read_pair(value)
         else:
-            options.files[key] = _read_target(key, value)
+            path = _read_target(key, value)
+            if path in options.files.values():
+                raise ConfigError(f"{value!r} is named twice", where=key, remedy="A file of its own for each.")
+            options.files[key] = path
     if not options.folders:
         raise ConfigError("no folder is named", remedy="As in `python results.py logs`.")
     return options

@@ -24,6 +24,6 @@ def test_confusion_counts_every_clip_of_a_split_once(make_store, tmp_path, monke
     for row in rows[:2]:
         expected[store.labels[row], store.labels[row]] -= 1
     expected[store.labels[rows[0]], 3] += 1
-    assert drawn["val"].tolist() == expected.tolist()
+    assert drawn["validation, epoch 1, the best"].tolist() == expected.tolist()
     assert drawn["test"].tolist() == np.diag(np.bincount(store.labels[store.rows("test")], minlength=4)).tolist()
     assert [len(board_in(tmp_path).Images(f"confusion/{split}")) for split in ("val", "test")] == [2, 1]

@@ -86,7 +86,7 @@ def test_mistakes_are_listed_by_their_probability(store, tmp_path):
     wrong = {row: ((int(store.labels[row]) + 1) % 4, height) for row, height in ((one, 2.0), (other, 6.0))}
     train(tmp_path, store, wrong, Mistakes(clips=6, every_n_epochs=None, path=None))
     text = table(tmp_path, "val")
-    assert text.startswith(f"2 mistakes of {len(store.rows('val'))} clips (validation)")
+    assert text.startswith(f"2 mistakes of {len(store.rows('val'))} clips (validation, epoch 1, the best)")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[4:]]
     assert [line[0] for line in lines] == [str(store.ids[other]), str(store.ids[one])]
     assert lines[0][3] == f"{np.exp(6) / (np.exp(6) + 3):.3f}"
@@ -94,8 +94,9 @@ def test_mistakes_are_listed_by_their_probability(store, tmp_path):
         [f"class&#95;{store.labels[row]}", f"class&#95;{wrong[row][0]}"] for row in (other, one)
     ]
     assert len(drawn(tmp_path, "mistakes/val")) == 1
-    assert table(tmp_path, "test") == "No clip of the test split was taken for another class."
-    assert drawn(tmp_path, "mistakes/test") == []
+    assert table(tmp_path, "test") == "No clip was taken for another class (test)."
+    (none,) = drawn(tmp_path, "mistakes/test")  # in place of any that were drawn before
+    assert none.encoded_image_string.startswith(b"\x89PNG")
 
 
 def wrong_in(store, split):
@@ -121,7 +122,7 @@ def test_the_picture_is_of_the_split_that_the_report_is_of(store, tmp_path, monk
     assert path.exists() == written
     if written:
         assert path.read_bytes().startswith(b"\x89PNG")
-        assert titles[-1] == f"The surest mistakes of {'the test split' if test else 'validation, epoch 1'}"
+        assert titles[-1] == f"The surest mistakes: {'test' if test else 'validation, epoch 1, the best'}"
 
 
 def test_without_tensorboard_nothing_is_drawn(store, tmp_path, monkeypatch):

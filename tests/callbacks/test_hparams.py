@@ -97,3 +97,7 @@ def test_every_other_logger_is_told_the_values_once(first, board, tmp_path):
     assert other.told == ([values] if first else [])
     assert (tmp_path / "board" / RESULT).is_dir() == (first and board)
     assert not (tmp_path / "board" / "hparams.yaml").exists()
+
+
+def test_the_folder_of_all_runs_may_be_a_runs_own():
+    assert row_name(".") == "run"

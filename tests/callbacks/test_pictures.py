@@ -100,3 +100,10 @@ def test_confusion_is_shown_in_shares_of_the_true_class(classes):
     shown = figure.axes[0].images[0].get_array()
     assert shown[0].sum() == 0 and shown[1, 0] == 0.75 and shown[2, 2] == 1
     assert as_png(figure).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", [r"$\foo$", "$x_$", "a\nb\tc", "long " * 40])
+def test_any_class_name_can_stand_in_a_confusion_matrix(name):
+    figure = confusion_picture(np.eye(2, dtype=int), (name, "other"), "validation")
+    assert as_png(figure).startswith(b"\x89PNG")
+    assert len(figure.axes[0].get_yticklabels()[0].get_text()) <= 28

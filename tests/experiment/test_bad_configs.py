@@ -104,6 +104,7 @@ BAD = {
     "model.task=events": "datamodule: model 'gcn_lstm' is for events",
     EVENTS + "callbacks=default": "callbacks.clip_grid: ClipGrid draws clips",
     "callbacks=events": "callbacks.stream_attention: StreamAttention draws events, model 'gcn_lstm' is for clips",
+    "logger.tensorboard.version=tb": "logger.tensorboard.version: 'tb' is not one of tensorboard",
     "callbacks.clips.clips=0": "callbacks.clips.clips: 0 is not",
     "callbacks.projector.clips=-1": "callbacks.projector.clips: -1 is not",
     "datamodule.split._target_=datamodules.splits.SequenceHashSplit": "datamodule.split.validation_by: data",

@@ -84,3 +84,10 @@ def test_a_mapping_that_was_typed_is_a_description_and_no_column():
 def test_a_fold_is_a_column():
     values = of("datamodule=natops", "datamodule/split=subject_fold", "datamodule.split.fold=2")
     assert values["fold"] == 2 and "datamodule.split.fold" not in values
+
+
+def test_what_trains_another_net_is_a_column():
+    typed = ["callbacks/ema=weights", "debug=overfit", "callbacks.stalled=null", "logger=csv"]
+    values = hyperparameters({"model": {"name": "net"}}, typed, "data")
+    assert values["callbacks.ema"] == "weights" and values["debug"] == "overfit"
+    assert "callbacks.stalled" not in values and "logger" not in values

@@ -351,11 +351,12 @@ def test_the_bootstrap_interval_is_the_binomial_one():
 
 
 @pytest.mark.parametrize("debug", ["limit", "overfit", "profiler"])
-def test_every_debug_mode_runs(debug, tmp_path, data_dir, capsys):
+def test_every_debug_mode_runs(debug, tmp_path, data_dir, caplog):
     run(tmp_path, data_dir, *SMALL, f"debug={debug}", *(["trainer.max_epochs=2"] if debug == "overfit" else []))
     status = json.loads((tmp_path / "status.json").read_text())
     assert status["state"] == "finished"
     assert (status["result"]["test"] is None) == (debug == "overfit")
+    assert ("run_training_epoch" in caplog.text) == (debug == "profiler")
 
 
 @pytest.mark.slow
