@@ -19,6 +19,7 @@ from lightning_modules.classification import ClipClassifier
 from models.baselines.scores import ClipBaselines
 from models.baselines.verdict import Verdict
 from schemas.batches import ClipOutput
+from schemas.errors import DataError
 from storage import fingerprint
 
 
@@ -61,6 +62,12 @@ class ClipTask:
 
     def build_module(self, config: DictConfig, datamodule: SkeletonDataModule) -> ClipClassifier:
         schema, loss = datamodule.schema, config.model.loss
+        if schema.num_classes < 2:
+            raise DataError(
+                f"all clips are of one class, {schema.classes[0]!r}",
+                where=datamodule.root,
+                remedy="There is nothing to tell apart: import clips of two classes at least.",
+            )
         weights = None
         if loss.class_weights == "balanced":
             counts = torch.from_numpy(datamodule.class_counts).float()

@@ -372,3 +372,9 @@ def test_a_missing_test_split_is_found_before_training(tmp_path, make_store):
     with pytest.raises(DataError, match=r"no test clips.*test=false"):
         run(tmp_path / "run", store.folder.parent, *SMALL, "datamodule.split.validation_share=0.3")
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_one_class_is_nothing_to_tell_apart(tmp_path, data_dir, make_store):
+    store = make_store(classes=1, groups=("subject", "camera"))
+    with pytest.raises(DataError, match="all clips are of one class, 'class_0'"):
+        run(tmp_path / "run", data_dir, *SMALL, f"datamodule.root={store.folder}")
