@@ -3,14 +3,16 @@
 Guesses are by plain rules, each said in a comment beside what it decided.
 """
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
+import yaml
 
 from datamodules.events.parts import CSV, find_parts, format_of, opened
 from schemas.errors import DataError
@@ -28,6 +30,12 @@ MEMBERS = 2.0
 SEQUENCE_NAMES = r"(?i)(^|[^a-z])(case|sequence|session|trace|ticket|patient|customer|user|account|employee|order)"
 TIME_NAMES = r"(?i)time|date|moment|stamp|opened|start"
 SPLITS = {"train", "val", "test"}
+OF_TIME = {
+    "gap": "{kind: gap, edges: [0, 60, 3600, 86400, 604800]} # seconds since the sequence's last event",
+    "weekday": "{kind: weekday}",
+    "hour": "{kind: hour}",
+}
+"""Fields that every log has, made from its column of moments; beside a column of that name they are `gap_2` ..."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,10 @@ class Draft:
         yield f"sequence: {_quoted(self.sequence)}"
         yield f"time: {_quoted(self.time)}"
         yield "fields:"
-        yield from (f"  {name}: {settings}" for name, settings in self.fields.items())
+        yield from (f"  {_quoted(name)}: {settings}" for name, settings in self.fields.items())
         if self.streams:
             yield "streams: # the latest events of the same ..., whichever sequence they belong to"
-            yield from (f"  {name}: {settings}" for name, settings in self.streams.items())
+            yield from (f"  {_quoted(name)}: {settings}" for name, settings in self.streams.items())
         yield from (f"# left out: {column!r}, {why}" for column, why in self.left_out.items())
 
 
@@ -92,11 +100,12 @@ def draft(source: str | Path) -> Draft:
         if why := _no_category(frame[column]):
             left_out[column] = why
             continue
-        fields[_name(column)] = settings = _settings(frame, column, sequence)
-        if "kind: id" in settings:
-            streams[_name(column)] = f"{{key: {_name(column)}}}"
-    fields |= {"gap": "{kind: gap, edges: [0, 60, 3600, 86400, 604800]} # seconds since the sequence's last event"}
-    fields |= {"weekday": "{kind: weekday}", "hour": "{kind: hour}"}
+        name = _unique(_name(column), fields)
+        fields[name], is_id = _settings(frame, column, name, sequence)
+        if is_id:
+            streams[name] = f"{{key: {_quoted(name)}}}"
+    for name, settings in OF_TIME.items():
+        fields[_unique(name, fields)] = settings
     return Draft(
         source=str(source),
         sequence=str(sequence),
@@ -163,14 +172,15 @@ def _no_category(column: pd.Series) -> str | None:
     return None
 
 
-def _settings(frame: pd.DataFrame, column: object, sequence: object) -> str:
-    settings = [] if _name(column) == column else [f"column: {_quoted(str(column))}"]
+def _settings(frame: pd.DataFrame, column: object, name: str, sequence: object) -> tuple[str, bool]:
+    """A field's settings as YAML in one line, and whether it is an id."""
+    settings = [] if name == column else [f"column: {_quoted(str(column))}"]
     steady = frame.groupby(sequence)[column].nunique(dropna=False).le(1).mean() >= IS_TIME
     settings += ["role: static"] if steady else []
     count = frame[column].nunique()
     settings += ["kind: id"] if count > MANY else []
     why = ", the same throughout a sequence: context, never predicted" if steady else ""
-    return f"{{{', '.join(settings)}}} # {count:,} values{why}"
+    return f"{{{', '.join(settings)}}} # {count:,} values{why}", count > MANY
 
 
 def _name(column: object) -> str:
@@ -179,5 +189,16 @@ def _name(column: object) -> str:
     return name if not name[0].isdigit() else f"_{name}"
 
 
+def _unique(name: str, taken: Container[str]) -> str:
+    """`name`, or with the first number from 2 that is free: `Status A` and `status_a` are two columns."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free
+
+
 def _quoted(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z_][\w/-]*(\.[\w/-]+)*", text) else "'" + text.replace("'", "''") + "'"
+    """As YAML that gives the text back: `no`, `on` and `null` would be read as something else."""
+    if re.fullmatch(r"[A-Za-z_][\w/-]*(\.[\w/-]+)*", text) and yaml.safe_load(text) == text:
+        return text
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf).strip()

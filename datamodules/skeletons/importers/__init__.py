@@ -102,19 +102,24 @@ class Reading:
 class Members:
     """The files of a source that is a folder or a zip file, by their paths inside it; nothing is unpacked to disk.
 
+    Args:
+        pattern: found in the paths of the files that are taken; the others are counted.
+        where: where the data can be had, for errors.
+        only: the one file of a folder that is looked at, the rest of which may be of any size; None: all.
+
     Raises:
-        DataError: when the source is missing or damaged, or one of its files is absurdly large.
+        DataError: when the source is missing, damaged or a lone file, or when one of its files is absurdly large or
+            has a name that is not UTF-8, which no store or table of predictions could hold.
     """
 
-    def __init__(self, source: Path, pattern: str, where: str):
+    def __init__(self, source: Path, pattern: str, where: str, only: str | None = None):
         self.source, self.where = Path(source), where
         matches = re.compile(pattern).search
         if not self.source.exists():
             raise DataError("there is no such file or folder", where=source, remedy=f"It can be had here: {where}")
         if self.source.is_dir():
-            sizes = {
-                p.relative_to(self.source).as_posix(): p.stat().st_size for p in self.source.rglob("*") if p.is_file()
-            }
+            paths = self.source.rglob("*") if only is None else [self.source / only]
+            sizes = {p.relative_to(self.source).as_posix(): p.stat().st_size for p in paths if p.is_file()}
         else:
             sizes = self._zip_sizes()
         # macOS puts a `._name` beside each file and a __MACOSX folder into its zips
@@ -127,6 +132,9 @@ class Members:
                 where=source,
                 remedy=f"Is this the right data set? It can be had here: {where}",
             )
+        if bad := next((name for name in self.names if not _is_utf8(name)), None):
+            what = f"the name of its file {ascii(bad)[1:-1]} is not UTF-8"
+            raise DataError(what, where=source, remedy="Rename this file.")
         too_large = next((name for name in self.names if sizes[name] > MEMBER_LIMIT), None)
         if too_large or len(sizes) > MEMBERS_LIMIT:
             what = f"{too_large} has {sizes[too_large]:,} bytes" if too_large else f"it holds {len(sizes):,} files"
@@ -136,6 +144,11 @@ class Members:
         try:
             with zipfile.ZipFile(self.source) as archive:
                 return {i.filename: i.file_size for i in archive.infolist() if not i.is_dir()}
+        except zipfile.BadZipFile as error:
+            if self.source.suffix.lower() == ".zip" or _begins_as_zip(self.source):
+                raise self._damaged(self.source, error) from error
+            remedy = "Give the folder that it lies in, or a zip file of that."
+            raise DataError("it is one file, and no zip file", where=self.source, remedy=remedy) from error
         except UNREADABLE as error:
             raise self._damaged(self.source, error) from error
 
@@ -145,6 +158,10 @@ class Members:
             where=where,
             remedy=f"Download it again: {self.where}",
         )
+
+    def _absent(self, where: object) -> DataError:
+        remedy = f"Mend what lists this file, or restore it from a sound copy: {self.where}"
+        return DataError("there is no such file, though the source lists it", where=where, remedy=remedy)
 
     @contextmanager
     def reader(self) -> Iterator["MemberReader"]:
@@ -166,6 +183,16 @@ class Members:
         return fingerprint.of_json({name: fingerprint.of_file(self.source / name) for name in self.names})
 
 
+def _is_utf8(name: str) -> bool:
+    """Python gives a file's name with lone surrogates where its bytes are no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _begins_as_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
+
+
 class MemberReader:
     """Reads the files of `Members`, each whole."""
 
@@ -182,7 +209,9 @@ class MemberReader:
             with self._open(name) as file:
                 stream = gzip.GzipFile(fileobj=file) if name.endswith(".gz") else file
                 content = stream.read(MEMBER_LIMIT + 1)
-        except (KeyError, *UNREADABLE) as error:
+        except (KeyError, FileNotFoundError) as error:
+            raise self._members._absent(self.where(name)) from error
+        except UNREADABLE as error:
             raise self._members._damaged(self.where(name), error) from error
         if len(content) > MEMBER_LIMIT:
             raise DataError(f"it unpacks to more than {MEMBER_LIMIT:,} bytes", where=self.where(name))

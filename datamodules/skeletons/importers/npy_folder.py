@@ -2,8 +2,10 @@
 
 Form of the arrays: numpy/lib/format.py (versions 1 and 2), read without pickle, and not before the header's shape
 agrees with the file's size. Source: a folder or zip file of `.npy`, [T, V, C] whole or floating numbers with C of 2 or
-3, the same C in each. A joint that is NaN in a coordinate or 0 in all of them was not seen. Values of more than 32 bits
-are rounded to float32.
+3, the same C in each. A joint that is NaN in a coordinate was not seen, as in a .npz file, in `load_run(...).predict`
+and in an exported model; zeros are coordinates like others. Where a program writes zeros for a joint that it lost, put
+NaN in their place before numpy.save: `clip[(clip == 0).all(axis=-1)] = numpy.nan`. Values of more than 32 bits are
+rounded to float32.
 Labels: `labels=FILE.csv`, or `labels.csv` in the source, with the columns `file` (or `id`, which means the same; the
 ending .npy may be left out), `label`, optionally `split` (train, val, test; without it every clip is train), and any
 others, which become groups (subject, signer, camera ...). Classes stand in the order of their numbers where all labels
@@ -58,7 +60,7 @@ def read(source: Path, options: Options) -> Reading:
         total=len(entries),
         source={"description": f"a folder of .npy files, {(options.labels or Path(TABLE)).name}", "sha256": sha256},
         clips=_clips(members, entries, classes, (joints, coordinates)),
-        importer="npy_folder 1",
+        importer="npy_folder 2",
         coordinates=coordinates,
         skipped={"not listed in the labels": unlisted} if unlisted else {},
     )
@@ -152,7 +154,7 @@ def read_unlabelled(source: Path, options: Options, assumed: Skeleton) -> Readin
     """
     single = source.is_file() and source.suffix.lower() == ".npy"
     pattern = rf"^{re.escape(source.name)}$" if single else r"\.npy$"
-    members = Members(source.parent if single else source, pattern, WHERE)
+    members = Members(source.parent, pattern, WHERE, only=source.name) if single else Members(source, pattern, WHERE)
     by_id = _by_id(members.names)
     with members.reader() as reader:
         joints, coordinates = read_array(reader.read(members.names[0]), reader.where(members.names[0])).shape[1:]
@@ -162,7 +164,7 @@ def read_unlabelled(source: Path, options: Options, assumed: Skeleton) -> Readin
         total=len(by_id),
         source={"description": "a folder of .npy files, unlabelled", "sha256": members.sha256()},
         clips=_unlabelled(members, by_id, (joints, coordinates)),
-        importer="npy_folder 1",
+        importer="npy_folder 2",
         coordinates=coordinates,
     )
 
@@ -180,7 +182,7 @@ def _joints(content: bytes, where: str, shape_VC: tuple[int, int]) -> tuple[np.n
     if frames.shape[1:] != shape_VC:
         what = f"its shape is {list(frames.shape)}, that of the first clip {['T', *shape_VC]}"
         raise DataError(what, where=where, remedy=REMEDY)
-    visible = ~np.isnan(frames).any(axis=-1) & (frames != 0).any(axis=-1)
+    visible = ~np.isnan(frames).any(axis=-1)
     if np.isinf(frames[visible]).any():
         raise DataError("it holds a number that is infinite as float32", where=where, remedy=REMEDY)
     return frames, visible

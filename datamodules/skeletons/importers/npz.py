@@ -6,7 +6,7 @@ C coordinates, K classes.
 - `visible` [sum T, V], optional, bools or 0 and 1: False where a joint was not seen;
 - `lengths` [N] and `y` [N], whole numbers: the frames of each clip, and its class from 0;
 - `split` [N], optional, 0 train, 1 val, 2 test; without it all clips are for training;
-- `subject` [N], optional, text or whole numbers: whom a clip is of, which becomes the group `subject`;
+- `subject` [N], optional, text or whole numbers: whom a clip is of, never empty, which becomes the group `subject`;
 - `class_names` [K], optional text; else "class 0" and so on.
 `layout=` says which joints these are. Memory holds the arrays of N entries and the frames of one clip. float64 is
 rounded to float32.
@@ -88,6 +88,7 @@ def _columns(arrays: Arrays, needed: tuple[str, ...]) -> dict[str, np.ndarray]:
     for name, column in columns.items():
         if len(column) != len(columns["lengths"]):
             raise arrays.fail(name, f"it has {len(column):,} entries for {len(columns['lengths']):,} clips")
+    _refuse_empty(arrays, columns.get("subject"))
     for name, least, most in (("lengths", 1, None), ("y", 0, None), ("split", 0, len(SPLITS) - 1)):
         column = columns.get(name, np.array([least]))
         wrong = (column < least) | (column > most if most is not None else False)
@@ -95,6 +96,15 @@ def _columns(arrays: Arrays, needed: tuple[str, ...]) -> dict[str, np.ndarray]:
             says = f"clip {wrong.argmax()} has {column[wrong.argmax()]}"
             raise arrays.fail(name, f"{says}, it must be {least} {f'to {most}' if most else 'or more'}")
     return columns
+
+
+def _refuse_empty(arrays: Arrays, subjects: np.ndarray | None) -> None:
+    """A group keeps what belongs together in one split; clips of nobody belong to no one."""
+    if subjects is None or subjects.dtype.kind != "U":
+        return
+    empty = np.char.strip(subjects) == ""
+    if empty.any():
+        raise arrays.fail("subject", f"clip {empty.argmax()} has none; fill it in, or leave the array out")
 
 
 def _frames_header(arrays: Arrays, lengths: np.ndarray) -> Header:

@@ -16,6 +16,7 @@ files named by the published lists `*samples_with_missing_skeletons*.txt`, where
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,7 @@ def read(source: Path, options: Options) -> Reading:
     with members.reader() as reader:
         missing = {line.strip() for name in lists for line in reader.read(name).decode("latin-1").splitlines()}
     files = sorted((match[1], name) for name in members.names if (match := _NAME.search(name)))
+    _refuse_copies(members, files)
     names = {clip_id: name for clip_id, name in files if clip_id not in missing}
     if not names:
         raise DataError("it holds no .skeleton file that could be a clip", where=source, remedy=REMEDY)
@@ -97,6 +99,14 @@ def read(source: Path, options: Options) -> Reading:
         skipped={why: count for why, count in skipped.items() if count},
         left_out=persons.left_out,
     )
+
+
+def _refuse_copies(members: Members, files: list[tuple[str, str]]) -> None:
+    """Raises DataError where two folders hold a file of one name: only one of them can be the clip of that name."""
+    for (clip_id, one), (other_id, other) in pairwise(files):
+        if clip_id == other_id:
+            remedy = "Remove one of the two, or give one of the folders as the source."
+            raise DataError(f"{one} and {other} have the same name", where=members.source, remedy=remedy)
 
 
 def _numbers(clip_id: str, where: str) -> dict[str, int]:

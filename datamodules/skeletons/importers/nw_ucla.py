@@ -85,8 +85,8 @@ def _frames(reader: MemberReader, name: str) -> np.ndarray:
     try:
         with np.errstate(over="ignore"):
             frames = np.asarray(json.loads(reader.read(name))["skeletons"], dtype=np.float32)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        what = f"it is not JSON with `skeletons`: [T][{JOINTS}][3] numbers ({type(error).__name__}: {error})"
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+        what = f"it is not JSON with `skeletons`: [T][{JOINTS}][3] numbers ({type(error).__name__}: {error!s:.200})"
         raise DataError(what, where=reader.where(name), remedy=remedy) from error
     if frames.ndim != 3 or len(frames) == 0 or frames.shape[1:] != (JOINTS, 3):
         what = f"its skeletons have the shape {list(frames.shape)}, they must be [T, {JOINTS}, 3] with T at least 1"

@@ -18,6 +18,7 @@ middle, in 93 % of the clips. A left-handed signer stays left-handed.
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from datamodules.skeletons.importers import MemberReader, Members, Options, Reading
+from datamodules.skeletons.importers.npz_arrays import read_header
 from datamodules.skeletons.store_writer import SPLITS, Clip
 from schemas.errors import DataError
 
@@ -81,8 +83,12 @@ def _table(reader: MemberReader, name: str) -> list[dict[str, str]]:
             fail(f"video_id {row['video_id']!r} stands there twice or is no plain name", line)
         if row["split"] not in SPLITS:
             fail(f"split {row['split']!r} is none of {', '.join(SPLITS)}", line)
-        if not row["label"].isdecimal() or gloss_of.setdefault(row["label"], row["gloss"]) != row["gloss"]:
-            fail(f"label {row['label']!r} is no number, or another row gives it to another gloss", line)
+        if (
+            not re.fullmatch(r"[0-9]{1,9}", row["label"])
+            or gloss_of.setdefault(row["label"], row["gloss"]) != row["gloss"]
+        ):
+            what = f"label {row['label'][:20]!r} is no number of 9 digits at most"
+            fail(f"{what}, or another row gives it to another gloss", line)
         seen.add(row["video_id"])
     labels = sorted(map(int, gloss_of))
     if labels != list(range(len(labels))):
@@ -104,17 +110,15 @@ def _landmarks(reader: MemberReader, name: str) -> tuple[np.ndarray, np.ndarray]
     raw = reader.read(name)
     try:
         file = io.BytesIO(raw)
-        version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = header(file)
-        # A header may claim any shape, and np.load allocates that before it reads.
+        dtype, shape, is_fortran = read_header(file)
         if dtype != np.float32 or len(shape) != 4 or shape[0] < 1 or shape[1:] != (2, 21, 3):
             raise ValueError(f"{dtype} of shape {list(shape)}, it must be float32 [T, 2, 21, 3] with T at least 1")
-        if len(raw) - file.tell() != int(np.prod(shape)) * 4:
+        # A header may claim any shape: it must be that of the bytes which are there.
+        if len(raw) - file.tell() != math.prod(shape) * dtype.itemsize:
             raise ValueError(f"{len(raw) - file.tell():,} bytes for the shape {list(shape)}")
-        hands = np.load(io.BytesIO(raw), allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as error:
-        raise DataError(f"not landmarks: {error}", where=reader.where(name), remedy=REMEDY) from error
+        hands = np.frombuffer(raw, dtype, offset=file.tell()).reshape(shape, order="F" if is_fortran else "C")
+    except ValueError as error:
+        raise DataError(f"not landmarks: {error!s:.200}", where=reader.where(name), remedy=REMEDY) from error
     seen = ~(hands == -1).all(axis=(2, 3))
     if not np.isfinite(hands[seen]).all():
         frame = int(np.argwhere(~np.isfinite(hands) & seen[..., None, None])[0, 0])

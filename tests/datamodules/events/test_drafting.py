@@ -55,7 +55,49 @@ def test_what_the_columns_are(source):
     assert found.streams == {"machine": "{key: machine}"}
 
 
+def test_columns_whose_names_collide_all_stay(tmp_path):
+    """With one another, and with the fields that are made from the moments."""
+    rng = np.random.default_rng(1)
+    own = ["Status A", "status_a", "STATUS-A", "hour", "Gap"]
+    log = a_log().assign(**{name: rng.choice(["x", "y"], 1200) for name in own})
+    log.to_csv(tmp_path / "log.csv", index=False)
+    fields = yaml.safe_load(draft(tmp_path / "log.csv").yaml())["fields"]
+    assert fields["status_a"] == {"column": "Status A"} and fields["status_a_2"] == {"column": "status_a"}
+    assert fields["status_a_3"] == {"column": "STATUS-A"}
+    assert fields["hour"] == {} and fields["gap"] == {"column": "Gap"}
+    assert fields["hour_2"] == {"kind": "hour"} and fields["gap_2"]["kind"] == "gap"
+    made = as_datamodule(tmp_path / "log.csv")
+    values = {field.name: len(field.values) for field in made.schema.fields}
+    assert values["hour"] < 6 and values["hour_2"] > 20
+
+
+@pytest.mark.parametrize("word", ["no", "on", "null", "y: x", "1", "true", "it's", 'a "b"', "a\nb", "ä", "${x}", "#1"])
+def test_every_name_is_text_again_when_it_is_read(word, tmp_path):
+    log = a_log().rename(columns={"case id": f"{word} case", "Opened at": f"{word} time", "step": word})
+    log.to_csv(tmp_path / "log.csv", index=False)
+    read = yaml.safe_load(draft(tmp_path / "log.csv").yaml())
+    assert read["sequence"] == f"{word} case" and read["time"] == f"{word} time"
+    assert all(isinstance(name, str) for name in read["fields"])
+    assert word in {settings.get("column", name) for name, settings in read["fields"].items()}
+
+
+@pytest.mark.parametrize("word", ["no", "on", "null", "true"])
+def test_a_sequence_a_time_and_a_stream_may_have_names_that_yaml_takes_for_others(word, tmp_path):
+    columns = {name: name for name in ("case id", "Opened at", "machine")}
+    for column in columns:
+        a_log().rename(columns=columns | {column: word}).drop(columns="closed").to_csv(tmp_path / "l.csv", index=False)
+        read = yaml.safe_load(draft(tmp_path / "l.csv").yaml())
+        assert word in (read["sequence"], read["time"], read["streams"].get(word, {}).get("key"))
+
+
 def test_a_draft_is_a_datamodule(source):
+    datamodule = as_datamodule(source)
+    assert set(datamodule.schema.dynamic_names) == {"step", "machine", "gap", "weekday", "hour"}
+    assert len(datamodule.table.starts) - 1 == 200
+
+
+def as_datamodule(source):
+    """What Hydra makes of the draft."""
     written = yaml.safe_load(draft(source).yaml())
     options = written.pop("defaults")
     merged = OmegaConf.merge(
@@ -65,9 +107,7 @@ def test_a_draft_is_a_datamodule(source):
     )
     del merged["task"]
     merged.seed = 0
-    datamodule = instantiate(merged)
-    assert set(datamodule.schema.dynamic_names) == {"step", "machine", "gap", "weekday", "hour"}
-    assert len(datamodule.table.starts) - 1 == 200
+    return instantiate(merged)
 
 
 def test_a_split_of_the_sources_own_is_used(tmp_path):

@@ -1,14 +1,16 @@
 """A folder of .npy files with a CSV of labels: round trips, what a table says, files that are not what they claim."""
 
 import io
+import os
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.skeletons.importers import Options
+from datamodules.skeletons.importers import Options, npy_folder
 from datamodules.skeletons.store_writer import new_store
 from schemas.errors import ConfigError, DataError
 from schemas.skeleton import load_layout
@@ -55,7 +57,8 @@ def test_ucla_as_a_folder_is_the_same_store(tmp_path):
     groups = ("subject", "camera", "repetition")
     rows = [[name, str(c.label), c.split, *(c.groups[group] for group in groups)] for name, c in ucla.items()]
     table = "\n".join(map(",".join, [["id", "label", "split", *groups], *rows]))
-    source = write_files(tmp_path / "own", {f"{name}.npy": npy(clip.frames) for name, clip in ucla.items()})
+    unseen = {name: np.where(clip.visible[..., None], clip.frames, np.nan) for name, clip in ucla.items()}
+    source = write_files(tmp_path / "own", {f"{name}.npy": npy(array) for name, array in unseen.items()})
     write_files(source, {"labels.csv": table})
     written = store_bytes("npy_folder", source, tmp_path / "one/s")
     with new_store(tmp_path / "two/s", load_layout("kinect20"), [*"0123456789"], source={}, importer="") as writer:
@@ -76,11 +79,12 @@ def test_every_kind_of_number_is_read(dtype, order, version, tmp_path):
     np.testing.assert_array_equal(clips["x"].frames, array.astype(np.float32))
 
 
-def test_nan_and_zero_joints_are_not_seen(tmp_path):
+def test_nan_alone_says_that_a_joint_was_not_seen(tmp_path):
+    """Zeros are coordinates here, as they are to `load_run(...).predict`, in a .npz and in an exported model."""
     array = made_up(1, 3, 25, 3)
     array[0, 4, 1], array[1, 5], array[2, 6, 0] = np.nan, 0, 0
     _, clips = read_clips("npy_folder", write_files(tmp_path, {"x.npy": npy(array), "labels.csv": "file,label\nx,1"}))
-    assert np.argwhere(~clips["x"].visible).tolist() == [[0, 4], [1, 5]]
+    assert np.argwhere(~clips["x"].visible).tolist() == [[0, 4]]
 
 
 def test_labels_may_lie_elsewhere_and_name_paths(tmp_path):
@@ -93,6 +97,26 @@ def test_labels_may_lie_elsewhere_and_name_paths(tmp_path):
     assert [clip.split for clip in clips.values()] == ["train", "train"]
     table.write_text(table.read_text().replace("10", "11"))
     assert read_clips("npy_folder", source, labels=table)[0].source["sha256"] != reading.source["sha256"]
+
+
+def test_of_one_file_to_predict_the_folder_around_it_is_not_walked(tmp_path, monkeypatch):
+    source = write_files(tmp_path, {"a.npy": npy(CLIPS["a"]), "[b].NPY": npy(CLIPS["b"]), "c.npy": b"damaged"})
+    monkeypatch.setattr(Path, "rglob", lambda *_: pytest.fail("the folder was walked"))
+    for name in ("a", "b"):
+        file = source / ("a.npy" if name == "a" else "[b].NPY")
+        reading = npy_folder.read_unlabelled(file, Options(), load_layout("hands42"))
+        (clip,) = reading.clips
+        assert clip.id == file.stem and reading.total == 1
+        np.testing.assert_array_equal(clip.frames, CLIPS[name])
+
+
+def test_a_name_that_is_not_utf8_is_refused_before_anything_is_read(tmp_path):
+    write_files(tmp_path, FILES)
+    os.rename(os.fsencode(tmp_path / "c.npy"), os.fsencode(tmp_path) + b"/caf\xe9.npy")
+    for source in (tmp_path, Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.npy"))):
+        with pytest.raises(DataError, match=r"name of its file caf\\udce9\.npy is not UTF-8\. Rename") as caught:
+            npy_folder.read_unlabelled(source, Options(), load_layout("hands42"))
+        str(caught.value).encode()
 
 
 def test_files_that_are_not_listed_are_counted(tmp_path):

@@ -149,6 +149,7 @@ FAULTS: dict[str, tuple[dict, str]] = {
     "half a character": ({"subject": np.array(["a", "b", "\ud800"])}, "array subject: .*no text"),
     "split": ({"split": np.array([0, 1, 3])}, "array split: clip 2 has 3, it must be 0 to 2"),
     "splits": ({"split": np.array([0, 1])}, "array split: it has 2 entries"),
+    "a subject of nobody": ({"subject": np.array(["a", " ", "c"])}, "array subject: clip 1 has none; fill it in"),
     "subjects": ({"subject": np.array(["a"])}, "array subject: it has 1 entries"),
     "visible": ({"visible": np.ones((9, 7), bool)}, r"array visible: its shape is \[9, 7\]"),
     "infinite": ({"x": np.where(X > 2, np.inf, X)}, "clip '.'.*not a finite number"),

@@ -130,6 +130,18 @@ def test_a_joint_that_was_not_tracked_and_an_absent_body_are_not_seen(tmp_path):
     np.testing.assert_array_equal(clips[NAME].visible, expected)
 
 
+def test_two_files_of_one_name_are_refused(tmp_path):
+    source = write_files(tmp_path, {f"{folder}/{NAME}.skeleton": TEXT for folder in ("s001", "copy")})
+    with pytest.raises(DataError, match=f"copy/{NAME}.skeleton and s001/{NAME}.skeleton have the same name"):
+        read_clips("ntu", source)
+
+
+def test_one_file_is_no_zip_file_and_not_damaged(tmp_path):
+    source = write_files(tmp_path, {f"{NAME}.skeleton": TEXT}) / f"{NAME}.skeleton"
+    with pytest.raises(DataError, match=r"it is one file, and no zip file\. Give the folder that it lies in"):
+        read_clips("ntu", source)
+
+
 def test_missing_skeletons_are_left_out_or_unseen(tmp_path):
     files = {f"S001C001P001R001A00{n}.skeleton": TEXT for n in (1, 2)}
     files |= {"S001C001P001R001A003.skeleton": skeleton_text([[], []]), "S001C001P001R001A004.skeleton": "0\n"}

@@ -17,6 +17,7 @@ from datamodules.skeletons.importers import FORMATS, Options, load_importer, wla
 from datamodules.skeletons.store import ClipStore
 from experiment.prepare import Request, prepare
 from schemas.errors import ConfigError, DataError
+from tests.datamodules.skeletons.import_fuzz import damaged, fuzz, only_clean_reads
 
 REPOSITORY = Path(__file__).parents[3]
 REAL = Path(os.environ.get("ASSAY_DATA") or REPOSITORY / "../shared/data") / "skeletons"
@@ -192,6 +193,7 @@ BAD_FILES: dict[str, tuple[str, dict[str, bytes | None], str]] = {
     "ucla: deep": ("nw_ucla", {U: b"[" * 100_000}, f"{U}.*JSON"),
     "ucla: NaN": ("nw_ucla", {U: NAN_JSON}, f"{U}.*frame 1, joint 7 is not a finite"),
     "ucla: too large for a float": ("nw_ucla", {U: NAN_JSON.replace(b"NaN", b"1e300")}, f"{U}.*frame 1, joint 7"),
+    "ucla: 401 digits": ("nw_ucla", {U: NAN_JSON.replace(b"NaN", b"9" * 401)}, f"{U}.*OverflowError"),
     "ucla: words": ("nw_ucla", {U: NAN_JSON.replace(b"NaN", b'"far"')}, f"{U}.*JSON"),
     "ucla: no frames": ("nw_ucla", {U: as_json([])}, rf"{U}.*shape \[0\]"),
     "ucla: joints": ("nw_ucla", {U: as_json(ucla_clip(1)[:, :19])}, rf"{U}.*\[3, 19, 3\]"),
@@ -199,10 +201,11 @@ BAD_FILES: dict[str, tuple[str, dict[str, bytes | None], str]] = {
     "ucla: action": ("nw_ucla", {"a07_s01_e00_v01.json": as_json(ucla_clip(1))}, "a07_s01.*action 07"),
     "ucla: camera": ("nw_ucla", {"a01_s01_e00_v04.json": as_json(ucla_clip(1))}, "v04.*camera 04"),
     "ucla: id twice": ("nw_ucla", {f"copy/{U}": as_json(ucla_clip(1))}, "clip 'a03_s02_e00_v02': two clips"),
-    "wlasl: file not there": ("wlasl100", {W: None}, f"{W}.*cannot be read"),
+    "wlasl: file not there": ("wlasl100", {W: None}, f"{W}: there is no such file, though the source lists"),
     "wlasl: not an array": ("wlasl100", {W: b"PK\x03\x04 something"}, f"{W}.*not landmarks"),
     "wlasl: truncated": ("wlasl100", {W: as_npy(hands(1))[:-8]}, f"{W}.*not landmarks"),
     "wlasl: pickled": ("wlasl100", {W: as_npy(np.array([{}], dtype=object))}, f"{W}.*not landmarks"),
+    "wlasl: half a header": ("wlasl100", {W: as_npy(hands(1)).replace(b"'descr'", b"'''desc")}, f"{W}.*not landmarks"),
     "wlasl: lying header": ("wlasl100", {W: lying_npy()}, f"{W}.*bytes for the shape"),
     "wlasl: joints": ("wlasl100", {W: as_npy(hands(1)[:, :, :20])}, rf"{W}.*\[4, 2, 20, 3\]"),
     "wlasl: no frames": ("wlasl100", {W: as_npy(hands(1)[:0])}, rf"{W}.*\[0, 2, 21, 3\]"),
@@ -212,6 +215,11 @@ BAD_FILES: dict[str, tuple[str, dict[str, bytes | None], str]] = {
     "wlasl: column": ("wlasl100", {"clips.csv": CSV.replace(b"gloss", b"word")}, "line 2.*no gloss"),
     "wlasl: split": ("wlasl100", {"clips.csv": CSV.replace(b"val", b"dev")}, "line 4.*split 'dev'"),
     "wlasl: label": ("wlasl100", {"clips.csv": CSV.replace(b"yes,0", b"yes,x")}, "line 2.*label 'x'"),
+    "wlasl: endless label": (
+        "wlasl100",
+        {"clips.csv": CSV.replace(b"yes,0", b"yes," + b"1" * 5000)},
+        "line 2.*9 digits",
+    ),
     "wlasl: gap": ("wlasl100", {"clips.csv": CSV.replace(b"no,1", b"no,2")}, "1 is missing"),
     "wlasl: two glosses": ("wlasl100", {"clips.csv": CSV.replace(b"yes,0", b"yes,1")}, "line 3.*another gloss"),
     "wlasl: id twice": ("wlasl100", {"clips.csv": CSV.replace(b"00003", b"00001")}, "line 4.*twice"),
@@ -381,6 +389,19 @@ def test_a_lone_hand_takes_the_side_of_its_shape(side):
 def test_no_hand_at_all_is_no_error():
     frames, visible = wlasl100.by_side(np.full((3, 2, 21, 3), -1, np.float32), np.zeros((3, 2), bool))
     assert not frames.any() and not visible.any()
+
+
+@pytest.mark.parametrize("format_", SOURCES)
+@fuzz
+@given(data=st.data())
+def test_fuzz_the_oldest_formats(format_, data):
+    name = data.draw(st.sampled_from(sorted(SOURCES[format_])))
+    only_clean_reads(format_, SOURCES[format_] | {name: data.draw(damaged(SOURCES[format_][name]))})
+
+
+@pytest.mark.parametrize("format_", SOURCES)
+def test_the_seeds_of_the_fuzz_test_are_sound(format_):
+    assert only_clean_reads(format_, SOURCES[format_])
 
 
 @pytest.mark.slow
