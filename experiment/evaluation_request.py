@@ -10,6 +10,8 @@ from schemas.errors import ConfigError
 
 SPLITS = {"test": "test", "val": "validation"}
 """What may be evaluated, and what a person calls it."""
+MOST_CROPS = 1000
+"""Far beyond use; each crop is one more pass over the data."""
 KEYS = ("run", "on", "checkpoint", "crops", "flip", "trust", "paths.data_dir", "datamodule")
 
 
@@ -45,7 +47,7 @@ class Request:
             runs=_read_runs(given["run"]),
             on=on,
             checkpoint=given.get("checkpoint", "best"),
-            crops=_whole_number("crops", given.get("crops", "1")),
+            crops=_whole_number("crops", given.get("crops", "1"), MOST_CROPS),
             flip=_switch("flip", given.get("flip", "false")),
             trust=tuple(given["trust"].split(",")) if "trust" in given else (),
             data_dir=given.get("paths.data_dir"),
@@ -90,9 +92,11 @@ def _is_run(name: str) -> bool:
     return (Path(name.strip()).expanduser() / "config.yaml").is_file()
 
 
-def _whole_number(key: str, text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"{text!r} is no whole number above 0", where=key, remedy=f"As {key}=5.")
+def _whole_number(key: str, text: str, most: int) -> int:
+    # The length first: Python reads no number of thousands of digits.
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and 1 <= int(text) <= most):
+        shown = text if len(text) < 20 else f"{text[:20]}..."
+        raise ConfigError(f"{shown!r} is no whole number from 1 to {most}", where=key, remedy=f"As {key}=5.")
     return int(text)
 
 

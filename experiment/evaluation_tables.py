@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from callbacks.provisional_verdict import colour
 from reports.evaluated import lead_words, temperature_words
@@ -14,6 +15,8 @@ from reports.parts import SHORT
 
 ROWS = 40
 """Classes that are printed; of more, the report has them all."""
+NAME_WIDTH = 24
+"""Characters of a member's name at most: the numbers beside it must fit 80 columns."""
 
 
 def print_evaluation(numbers: Mapping, folder: Path, console: Console) -> None:
@@ -60,22 +63,27 @@ def _figures(numbers: Mapping) -> Table:
 
 
 def _members(numbers: Mapping) -> Table:
-    table = _table("members, each at its temperature", "run")
-    for heading in ("accuracy", "95 %", "macro-F1", "cross-entropy", "95 %", "temperature"):
+    """Each figure above its interval; where it is narrow, names end in an ellipsis and the numbers stay whole."""
+    title = "members, each at its temperature; 95 % below"
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table.add_column("run", max_width=NAME_WIDTH)
+    for heading in ("accuracy", "macro-F1", "cross-entropy", "temperature"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in numbers["members"]:
         known, temperature = one["figures"], one["temperature"]
         table.add_row(
-            escape(Path(one["run"]).name),
-            *(cell for name in ("accuracy", "macro_f1", "loss") for cell in _cells(known, name)),
+            # Not the column's own no_wrap, which would take the width that is missing from every column.
+            Text(Path(one["run"]).name, no_wrap=True, overflow="ellipsis"),
+            _with_interval(known["accuracy"]),
+            f"{known['macro_f1']['value']:.4f}",
+            _with_interval(known["loss"]),
             "" if temperature is None else f"{temperature:.3f}",
         )
     return table
 
 
-def _cells(figures: Mapping, name: str) -> list[str]:
-    cells = [f"{figures[name]['value']:.4f}", _span(figures[name]["interval"])]
-    return cells[:1] if name == "macro_f1" else cells
+def _with_interval(figure: Mapping) -> str:
+    return f"{figure['value']:.4f}\n{_span(figure['interval'])}".rstrip()
 
 
 def _by_part(rows: Mapping[str, Mapping], title: str) -> Table:

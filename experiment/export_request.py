@@ -75,4 +75,6 @@ def _output(given: dict[str, str], run: Path, checkpoint: str) -> Path:
     output = Path(given["output"]).expanduser() if "output" in given else default
     if output.suffix != ".onnx" or not output.parent.is_dir():
         raise ConfigError(f"'{output}' is no .onnx file in a folder that exists", where="output")
+    if output.is_dir():
+        raise ConfigError(f"'{output}' is a folder", where="output", remedy="Name a file, as output=FILE.onnx.")
     return output

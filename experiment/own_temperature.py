@@ -38,6 +38,7 @@ def _value(folder: Path, run: LoadedRun) -> float | None:
             and "views" not in numbers
         )
         value = float(numbers["temperature"]["value"]) if holds else math.nan
-    except (OSError, ValueError, KeyError, TypeError):  # damaged, of another version, or without a temperature
+    # Damaged, nested without end, of another version, a number beyond any float, or without a temperature.
+    except (OSError, ValueError, RecursionError, OverflowError, KeyError, TypeError):
         return None
     return value if 0 < value < math.inf else None

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from experiment.loading import load_run
-from experiment.prediction_file import PART, Written, write_predictions
+from experiment.prediction_file import Written, write_predictions
 from experiment.prediction_request import Request
 from experiment.signals import ended_by_signals
 from schemas.clips import ClipSchema
@@ -42,7 +42,7 @@ def run_prediction(request: Request) -> list[str]:
         try:
             written = write_predictions(request.output, job, lambda done: bar.update(task, completed=done))
         except KeyboardInterrupt:
-            console.print(f"Whole parts of {PART:,} {unit} are kept; the same command goes on from there.")
+            console.print(f"Whole parts of {job.part:,} {unit} are kept; the same command goes on from there.")
             raise
     return [_head(written, request, unit, run.epoch), *job.notes, *_remarks(written, unit)]
 

@@ -1,7 +1,7 @@
 """A file of predictions that appears whole: written in parts beside it, which a later call goes on with.
 
-The parts lie in a hidden folder with the job that they are of. Each has the rows of `PART` clips or sequences, so that
-a file made in two goes has the same row groups, and the same bytes, as one made in one.
+The parts lie in a hidden folder with the job that they are of. Each has the rows of `Job.part` clips or sequences, so
+that a file made in two goes has the same row groups, and the same bytes, as one made in one.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ from schemas.errors import ConfigError, DataError, ExperimentError
 from storage import atomic
 
 PART = 4096
-"""Clips or sequences of a part: what is lost at most when a job is cut off."""
+"""Clips or sequences of a part at most, where a batch has no more: a part has whole batches."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Job:
     """From the number of a first batch to the rows of that batch and of all that follow."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the predictions should know."""
+
+    @property
+    def part(self) -> int:
+        """Clips or sequences of a part, the batches that fit into `PART`: what is lost at most when it is cut off."""
+        return max(PART // self.batch_size, 1) * self.batch_size
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def write_predictions(output: Path, job: Job, progress: Callable[[int], None]) -
         DataError: a part was damaged since it was written.
     """
     parts = _Parts(output, job)
-    each = max(PART // job.batch_size, 1)
+    each = job.part // job.batch_size
     try:
         resumed = len(parts.names) * each
         progress(min(resumed * job.batch_size, job.total))

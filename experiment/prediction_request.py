@@ -11,6 +11,8 @@ OF_CLIPS = ("format", "layout", "labels", "split", "persons", "temperature")
 OF_EVENTS = ("n", "seed")
 KEYS = ("run", "input", "output", "top", "batch_size", "checkpoint", "trust", *OF_CLIPS, *OF_EVENTS)
 ENDINGS = (".parquet", ".csv")
+MOST, MOST_OF_SEEDS = 1_000_000, 2**32 - 1
+"""Far beyond use: a number of more digits than this would end in a traceback, or in no memory."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Request:
             format=given.get("format"),
             options=Options(layout, paths.get("labels"), given.get("split"), given.get("persons")),
             temperature=_above_0(given["temperature"]) if "temperature" in given else None,
-            seed=_whole("seed", given["seed"], least=0) if "seed" in given else None,
+            seed=_whole("seed", given["seed"], least=0, most=MOST_OF_SEEDS) if "seed" in given else None,
             **numbers,
         )
 
@@ -96,9 +98,11 @@ def _check_paths(paths: dict[str, Path]) -> None:
         raise ConfigError("there is something here already", where=output, remedy="Name a new file, or move it away.")
 
 
-def _whole(key: str, text: str, least: int = 1) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) < least:
-        raise ConfigError(f"{text!r} is no whole number of {least} or more", where=key)
+def _whole(key: str, text: str, least: int = 1, most: int = MOST) -> int:
+    # The length first: Python reads no number of thousands of digits.
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most):
+        shown = text if len(text) < 20 else f"{text[:20]}..."
+        raise ConfigError(f"{shown!r} is no whole number from {least} to {most}", where=key)
     return int(text)
 
 

@@ -67,6 +67,17 @@ def check_config(config: Mapping, trust: Collection[str] = (), source: str | Pat
             _check_node(value, keys, trust, source)
 
 
+def check_resolved(config: Mapping, source: str | Path) -> None:
+    """Whether nothing in a config is left to be looked up: what is judged as text must be what is built.
+
+    Raises:
+        ConfigError: an interpolation, a value that is not plain, or endless nesting.
+    """
+    for value, keys in _walk(config, source):
+        if any("${" in str(text) for text in (value if type(value) is dict else [value])):
+            raise _looked_up(source, keys)
+
+
 def check_plain(value: object, source: str | Path) -> None:
     """Whether a value is plain dicts, lists, strings and numbers of a sane depth; raises ConfigError otherwise."""
     for _ in _walk(value, source):

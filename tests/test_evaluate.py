@@ -4,12 +4,15 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from rich.console import Console
 
 import evaluate
 from datamodules.skeletons.store import ClipStore
@@ -17,10 +20,11 @@ from experiment import evaluated_clips
 from experiment.config import compose_config
 from experiment.evaluation_config import evaluated_config
 from experiment.evaluation_request import Request
+from experiment.evaluation_tables import _members
 from experiment.run_folder import config_checksum
 from experiment.runs import read_run
 from experiment.training import run_training
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, DataError
 from tests.conftest import write_store
 from tests.experiment.small_data import CLIP_RUN, EVENT_RUN, make_clips, make_events, write_clips, write_events
 
@@ -75,9 +79,14 @@ def status_of_run(run: Path) -> dict:
 
 def edited(run: Path, copy: Path, **datamodule: object) -> Path:
     """A copy of a run whose data settings say something else, its checksum right again."""
+    return rewritten(run, copy, lambda config: config["datamodule"].update(datamodule))
+
+
+def rewritten(run: Path, copy: Path, change: Callable[[dict], object]) -> Path:
+    """A copy of a run whose config `change` has been at, its checksum right again."""
     shutil.copytree(run, copy)
     config = yaml.safe_load((run / "config.yaml").read_text())
-    config["datamodule"] |= datamodule
+    change(config)
     (copy / "config.yaml").write_text(yaml.safe_dump(config))
     (copy / "status.json").write_text(json.dumps({"config_checksum": config_checksum(config)}))
     return copy
@@ -201,7 +210,10 @@ def test_clips_that_were_trained_on_are_counted(runs, call, tmp_path):
         (["run={a}", "run={b}"], "run: it is given twice"),
         (["on=test"], "run: no run is named"),
         (["run={a}", "on=train"], "on: there is no split 'train'"),
-        (["run={a}", "crops=0"], "crops: '0' is no whole number above 0"),
+        (["run={a}", "crops=0"], "crops: '0' is no whole number from 1 to 1000"),
+        (["run={a}", "crops=1001"], "crops: '1001' is no whole number from 1 to 1000"),
+        (["run={a}", f"crops={'9' * 5000}"], "crops: '99999999999999999999...' is no whole number"),
+        (["run={a}", "datamodule.root=${{nothing}}"], "datamodule: Interpolation key 'nothing' not found"),
         (["run={a}", "flip=yes"], "flip: 'yes' is neither true nor false"),
         (["run={a}", "datamodule.split={{"], "datamodule.split: is no valid YAML"),
         (["run={a}", "seed=1"], "'seed=1' cannot be used. Keys: run, on,"),
@@ -242,6 +254,77 @@ def test_a_strangers_data_settings_build_nothing_that_is_not_ours(runs, tmp_path
     with pytest.raises(ConfigError, match=r"ask for os\.system, which is no part of assay; nothing was built"):
         evaluated_config(run, Request((run,)))
     assert evaluated_config(run, Request((run,), trust=("os.system",))).datamodule.split.command == "touch hacked"
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["a target", "the datamodule"])
+def test_a_strangers_config_looks_nothing_up(whole, runs, tmp_path):
+    def interpolate(config: dict) -> None:
+        config["paths"]["evil"] = {**config["datamodule"], "split": {"_target_": "pandas.read_pickle"}}
+        if whole:
+            config["datamodule"] = "${paths.evil}"
+        else:
+            config["datamodule"]["split"] = "${paths.evil.split}"
+
+    run = rewritten(runs / "a", tmp_path / "stranger", interpolate)
+    for trust in ((), ("pandas.read_pickle",)):
+        with pytest.raises(ConfigError, match=r"config\.yaml: datamodule.*looked up elsewhere"):
+            evaluated_config(run, Request((run,), trust=trust))
+
+
+def test_a_config_without_data_settings_is_refused(runs, tmp_path):
+    run = rewritten(runs / "a", tmp_path / "stranger", lambda config: config.update(datamodule="clips"))
+    with pytest.raises(ConfigError, match="it has no data settings"):
+        evaluated_config(run, Request((run,)))
+
+
+def test_targets_that_a_typed_word_looks_up_are_judged(runs, tmp_path):
+    evil = {"evil": {"_target_": "pandas.read_pickle"}}
+    run = rewritten(runs / "a", tmp_path / "stranger", lambda config: config["paths"].update(evil))
+    with pytest.raises(ConfigError, match=r"ask for pandas\.read_pickle.*nothing was built"):
+        evaluated_config(run, Request((run,), changes={"split": "${paths.evil}"}))
+
+
+def test_data_that_are_gone_are_told_with_what_to_type(runs, tmp_path, monkeypatch):
+    below = edited(runs / "a", tmp_path / "below", root=str(runs / "data" / "gone"))
+    with pytest.raises(DataError, match=r"gone: the run read its data here.*data_dir=FOLDER with FOLDER/gone in it"):
+        evaluated_config(below, Request((below,)))
+    beside = edited(runs / "a", tmp_path / "beside", root="gone")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"^gone: .*seen from /.*\)\. Say where they are: datamodule\.root=PLACE\."):
+        evaluated_config(beside, Request((beside,)))
+    with pytest.raises(ConfigError, match=r"Say datamodule\.root=PLACE, which was gone"):
+        evaluated_config(beside, Request((beside,), data_dir="/elsewhere"))
+
+
+@pytest.mark.parametrize("absolute", [False, True], ids=["relative", "absolute"])
+def test_data_of_a_relative_data_dir_are_moved(absolute, runs, tmp_path, monkeypatch):
+    """As by default, data/processed: the store may have been named below it or by its whole path."""
+    monkeypatch.chdir(tmp_path)
+    root = f"{tmp_path}/data/processed/store" if absolute else "data/processed/store"
+    then = edited(runs / "a", tmp_path / "then", root=root)
+    run = rewritten(then, tmp_path / "run", lambda config: config["paths"].update(data_dir="data/processed"))
+    with pytest.raises(DataError, match=r"data_dir=FOLDER with FOLDER/store in it, or datamodule\.root=PLACE"):
+        evaluated_config(run, Request((run,)))
+    moved = evaluated_config(run, Request((run,), data_dir=str(runs / "data")))
+    assert moved.datamodule.root == str(runs / "data" / "store")
+
+
+def test_members_are_readable_at_80_columns():
+    figure = {"value": 0.6123, "interval": (0.512, 0.701)}
+    names = [f"2026-11-21_21-30-{second}_gcn_lstm_032f5636" for second in (57, 58)]
+    figures = {"accuracy": figure, "macro_f1": {"value": 0.4321}, "loss": {"value": 12.3456, "interval": (11.9, 12.8)}}
+    members = [{"run": name, "figures": figures, "temperature": 1.25} for name in names]
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(_members({"members": members}))
+    lines = console.export_text().splitlines()
+    assert max(len(line) for line in lines) <= 80
+    heading = next(line for line in lines if "run" in line)
+    assert heading.split() == ["run", "accuracy", "macro-F1", "cross-entropy", "temperature"]
+    for second in (57, 58):
+        row = next(place for place, line in enumerate(lines) if f"21-30-{second}" in line)
+        name, *numbers = lines[row].split()
+        assert name.endswith("…") and numbers == ["0.6123", "0.4321", "12.3456", "1.250"]
+        assert lines[row + 1].split() == ["0.512-0.701", "11.900-12.800"]
 
 
 def test_help_says_how_to_call_it(call):

@@ -124,6 +124,13 @@ def test_a_run_must_be_named(tmp_path):
         Request.from_words([f"run={tmp_path / 'nothing'}"])
 
 
+def test_a_folder_is_no_output(a_run):
+    (a_run / "d.onnx").mkdir()
+    for words in ([f"output={a_run / 'd.onnx'}"], ["checkpoint=d"]):
+        with pytest.raises(ConfigError, match=r"output: '.*d\.onnx' is a folder\. Name a file"):
+            Request.from_words([f"run={a_run}", *words])
+
+
 def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(a_run, monkeypatch):
     monkeypatch.setattr(export_request, "find_spec", lambda name: None if name == "onnxruntime" else name)
     with pytest.raises(ConfigError, match=r'format=onnx: onnxruntime must be installed. pip install -e "\.\[onnx\]"'):

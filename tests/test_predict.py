@@ -19,6 +19,7 @@ from experiment import prediction_file
 from experiment.config import compose_config
 from experiment.inference import ClipInference
 from experiment.loading import load_run
+from experiment.own_temperature import own_temperature
 from experiment.training import run_training
 from tests.conftest import write_store
 from tests.experiment.small_data import CLIP_RUN, EVENT_RUN, make_clips, make_events, write_clips, write_events
@@ -171,6 +172,17 @@ def test_the_temperature_is_that_of_the_latest_evaluation_that_holds(runs, call,
         found = pd.read_parquet(tmp_path / f"{name}.parquet")["probability 1"].to_numpy()
         assert found == pytest.approx(expected, abs=1e-6)
     assert pq.read_schema(tmp_path / "own.parquet").metadata[b"temperature"] == b"2.0"
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"temperature"', "[]", None], ids=["deep", "cut", "list", "huge"])
+def test_a_damaged_evaluation_is_passed_over(content, runs, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(runs / "clips", run)
+    evaluation(run, "1_test", 3.0)
+    evaluation(run, "2_test", 10**400)  # a whole number that no float holds
+    if content is not None:
+        (run / "evaluations" / "2_test" / "evaluation.json").write_text(content)
+    assert own_temperature(load_run(run)) == (3.0, run / "evaluations" / "1_test")
 
 
 def cut_off(monkeypatch, owner: object, name: str, after: int, error: type[BaseException]) -> list:
@@ -357,7 +369,10 @@ def test_drawn_events_repeat_with_their_seed_and_go_on_after_a_cut(runs, call, t
         (["run=nowhere", "input={store}"], "nowhere: there is no run here"),
         (["run={clips}", "input={store}", "checkpoint=epoch_9"], "no checkpoints/epoch_9.ckpt"),
         (["run={clips}", "input={store}", "format=video"], "there is no format 'video'"),
-        (["run={clips}", "input={store}", "top=0"], "top: '0' is no whole number of 1 or more"),
+        (["run={clips}", "input={store}", "top=0"], "top: '0' is no whole number from 1 to 1000000"),
+        (["run={clips}", "input={store}", "batch_size=1000001"], "batch_size: '1000001' is no whole number from 1"),
+        (["run={clips}", "input={store}", f"n={'9' * 5000}"], "n: '99999999999999999999...' is no whole number"),
+        (["run={events}", "input={events_csv}", "seed=4294967296"], "seed: '4294967296' is no whole number from 0"),
         (["run={clips}", "input={store}", "temperature=nan"], "temperature: 'nan' is no number above 0"),
         (["run={clips}", "input={store}", "persons=all"], "persons: there is no policy 'all'"),
         (["run={clips}", "input={store}", "output=p.json"], "output: 'p.json' does not end in .parquet or .csv"),

@@ -62,6 +62,11 @@ def test_wherever_it_stops_the_next_call_ends_with_the_same_bytes(stop, tmp_path
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize(("batch_size", "part"), [(1, 4), (2, 4), (3, 3), (100, 100)])
+def test_a_part_has_whole_batches(batch_size, part):
+    assert Job({}, SCHEMA, 11, batch_size, lambda first: iter(())).part == part
+
+
 def test_one_process_at_a_time(tmp_path):
     held = _Parts(tmp_path / "p.csv", job())
     with pytest.raises(ConfigError, match="another process is writing these predictions"):
