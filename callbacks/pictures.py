@@ -78,16 +78,20 @@ def confusion_picture(counts_KK: np.ndarray, classes: tuple[str, ...], title: st
     """Rows are true classes, columns predicted ones, each row in shares of its own clips."""
     shares = counts_KK / np.maximum(counts_KK.sum(axis=1, keepdims=True), 1)
     few = len(classes) <= 30
-    side = 2.5 + (0.28 * len(classes) if few else 6)
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-    axis = figure.subplots()
-    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axis, label="share of the true class", shrink=0.8)
+    names = [short(name, 28) for name in classes] if few else []
+    # Laid out by hand, in inches: to let matplotlib do it takes three times as long.
+    side, words = (max(0.3 * len(classes), 1.5) if few else 6), 0.35 + 0.075 * max(map(len, names), default=4)
+    width, height = words + side + 0.9, words + side + 0.4
+    figure = Figure(figsize=(width, height))
+    axis = figure.add_axes((words / width, words / height, side / width, side / height))
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    bar = figure.add_axes(((words + side + 0.15) / width, words / height, 0.12 / width, side / height))
+    figure.colorbar(image, cax=bar, label="share of the true class")
     if few:
-        names = [short(name, 28) for name in classes]
         axis.set_xticks(range(len(names)), names, rotation=90, fontsize=8, parse_math=False)
         axis.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
-    axis.set(xlabel="predicted", ylabel="true", title=title)
+    axis.set(xlabel="predicted", ylabel="true")
+    axis.set_title(title, fontsize=10)
     return figure
 
 

@@ -1,15 +1,21 @@
 """When a picture of a split is drawn: one rule for all of them."""
 
+import time
+
 import lightning as L
 
 from callbacks.predictions import KeepPredictions
 from schemas.batches import ClipOutput
 
 
+SHARE, AT_FIRST = 0.002, 0.2
+"""Of the training so far, what the pictures of one kind may take before the end; seconds that the first may need."""
+
+
 class SplitChart(L.Callback):
     """Calls `draw` after some epochs, at the end of training and after the test.
 
-    Nothing is drawn in a fast_dev_run, in a sanity check or by another process than the first.
+    Before the end only where a picture is worth its time: in a run of a minute there are none. Nothing is drawn in a fast_dev_run, in a sanity check or by another process than the first.
 
     Args:
         every_n_epochs: how often validation is drawn before the end; None is not at all.
@@ -19,6 +25,7 @@ class SplitChart(L.Callback):
         self.every_n_epochs = every_n_epochs
         self._new = self._validated = False
         self._epoch = 0
+        self._began, self._spent, self._last = 0.0, 0.0, AT_FIRST
 
     def draw(self, trainer: L.Trainer, split: str, output: ClipOutput, last: bool) -> None:
         """Draws one split.
@@ -50,8 +57,16 @@ class SplitChart(L.Callback):
     def _draw(self, trainer: L.Trainer, split: str, last: bool) -> None:
         if not trainer.is_global_zero or trainer.fast_dev_run:
             return
+        before = time.perf_counter()
+        if not last and self._spent + self._last > SHARE * (before - self._began):
+            return
         if (output := self.seen_in(trainer, split, last)) is not None:
             self.draw(trainer, split, output, last)
+            self._last = time.perf_counter() - before
+            self._spent += self._last
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._began = time.perf_counter()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._new = self._validated = not trainer.sanity_checking
