@@ -7,7 +7,6 @@ import lightning as L
 from callbacks.predictions import KeepPredictions
 from schemas.batches import ClipOutput
 
-
 SHARE, AT_FIRST = 0.002, 0.2
 """Of the training so far, what the pictures of one kind may take before the end; seconds that the first may need."""
 
