@@ -14,7 +14,8 @@ SHARE, AT_FIRST = 0.002, 0.2
 class SplitChart(L.Callback):
     """Calls `draw` after some epochs, at the end of training and after the test.
 
-    Before the end only where a picture is worth its time: in a run of a minute there are none. Nothing is drawn in a fast_dev_run, in a sanity check or by another process than the first.
+    Before the end only where a picture is worth its time: in a run of a minute there are none. Nothing is drawn in a
+    fast_dev_run, in a sanity check or by another process than the first.
 
     Args:
         every_n_epochs: how often validation is drawn before the end; None is not at all.
