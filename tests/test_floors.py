@@ -27,6 +27,7 @@ WITHOUT_TORCH = (
     "experiment/kinds.py",
     "experiment/rules.py",
     "experiment/cross_rules.py",
+    "experiment/task_rules.py",
     "experiment/event_rules.py",
     "experiment/parsed.py",
     "experiment/definitions.py",
