@@ -104,3 +104,22 @@ def data_dir(tmp_path_factory) -> Path:
         write_log(folder / f"{name}.csv.gz", columns.split())
     write_timesheets(folder / "timesheets", seed=0, employees=30, weeks=2)
     return folder
+
+
+@pytest.fixture
+def door(capsys, monkeypatch) -> Callable[[Callable], Callable]:
+    """From a front door's `main` to a call of it: words in; exit code, output and errors out."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def of(main: Callable[[list[str]], int]) -> Callable[..., tuple[int, str, str]]:
+        def run(*words: object) -> tuple[int, str, str]:
+            try:
+                code = main([str(word) for word in words])
+            except SystemExit as end:
+                code = end.code
+            printed = capsys.readouterr()
+            return code, printed.out, printed.err
+
+        return run
+
+    return of

@@ -45,18 +45,8 @@ def runs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def call(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words: object) -> tuple[int, str, str]:
-        try:
-            code = predict.main([str(word) for word in words])
-        except SystemExit as end:
-            code = end.code
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+def call(door):
+    return door(predict.main)
 
 
 @pytest.fixture

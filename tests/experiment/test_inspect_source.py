@@ -15,16 +15,8 @@ from schemas.errors import ConfigError, DataError
 
 
 @pytest.fixture
-def call(capsys):
-    def run(*words: object) -> tuple[int, str, str]:
-        try:
-            code = prepare.main([str(word) for word in words])
-        except SystemExit as end:
-            code = end.code
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
+def call(door):
+    return door(prepare.main)
 
 
 def npz(path, clips=6):
