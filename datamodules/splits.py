@@ -7,7 +7,7 @@ events in `whole_sequences` (no sequence has targets in two splits).
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -271,8 +271,50 @@ class SequenceHashSplit:
 
     def __call__(self, frame: "pd.DataFrame") -> np.ndarray:
         codes, names = frame["sequence"].factorize()
-        # hashlib, not pandas' hash: it is the same in every version
-        digests = b"".join(hashlib.blake2b(f"{self.seed}/{name}".encode(), digest_size=8).digest() for name in names)
-        share = np.frombuffer(digests, dtype="<u8") / 2.0**64
+        share = _hashed(names, self.seed)
         split = np.where(share < self.test_share, 2, np.where(share < self.test_share + self.val_share, 1, 0))
         return split.astype(np.int8)[codes]
+
+
+@dataclass(frozen=True)
+class SequenceFold:
+    """One fold of a cross-validation over whole sequences, each fold a stretch of time.
+
+    Sequences stand in the order of their first events (ties: of their names) and are cut into `folds` blocks of one
+    size. One block tests; of the others, a share drawn by a hash of their names validates and the rest train.
+    """
+
+    folds: int
+    fold: int
+    """Which one tests, from 0: the oldest."""
+    val_share: float
+    """Of the sequences that do not test."""
+    seed: int
+    """Of the hash; not the run's seed, so that runs with other seeds stay comparable."""
+
+    columns = ()
+    whole_sequences = True
+
+    def __post_init__(self):
+        if self.folds < 2 or self.fold not in range(self.folds):
+            what = f"there is no fold {self.fold} of {self.folds}, they are numbered from 0"
+            raise ConfigError(what, where="datamodule.split.fold", remedy="2 folds or more; the last is folds - 1.")
+        if not 0 < self.val_share < 1:
+            what = f"a share of {self.val_share} leaves nothing to train or to validate"
+            raise ConfigError(what, where="datamodule.split.val_share", remedy="Between 0 and 1.")
+
+    def __call__(self, frame: "pd.DataFrame") -> np.ndarray:
+        """Raises DataError where there are fewer sequences than folds."""
+        first = frame.groupby("sequence", sort=True)["time"].min().sort_values(kind="stable")
+        if len(first) < self.folds:
+            what = f"{len(first):,} sequences cannot be dealt into {self.folds} folds"
+            raise DataError(what, where="datamodule.split.folds", remedy="Take fewer folds.")
+        block = np.arange(len(first)) * self.folds // len(first)
+        split = np.where(block == self.fold, 2, _hashed(first.index, self.seed) < self.val_share)
+        return split.astype(np.int8)[first.index.get_indexer(frame["sequence"])]
+
+
+def _hashed(names: Iterable[str], seed: int) -> np.ndarray:
+    """A number in [0, 1) for every name; by hashlib, not pandas' hash: it is the same in every version."""
+    digests = b"".join(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest() for name in names)
+    return np.frombuffer(digests, dtype="<u8") / 2.0**64

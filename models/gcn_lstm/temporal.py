@@ -1,6 +1,7 @@
-"""The temporal part: a bidirectional LSTM over the pooled frames.
+"""The temporal part: convolutions over neighbouring frames, if any, and a bidirectional LSTM over all of them.
 
-Legend: B clips, T frames, F features a frame, H hidden units of one direction, W width of the clip's vector.
+Legend: B clips, T frames, N real frames of all clips, F features a frame, H hidden units of one direction, W width of
+the clip's vector.
 """
 
 from collections.abc import Callable
@@ -8,7 +9,35 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from models.dropout import ReLUDropout
 from models.gcn_lstm.packing import RealFrames
+
+
+class FrameConvolutions(nn.Module):
+    """Residual convolutions over neighbouring frames: short movements, before the LSTM reads the long ones.
+
+    Each is batch norm over real frames, ReLU, dropout, convolution, added to its input. Beyond a clip's end its
+    neighbours are zeros, whether it was padded or not.
+
+    Args:
+        width: F, kept.
+        layers: convolutions after one another.
+        kernel: frames that each sees, odd.
+        dropout: before each convolution.
+    """
+
+    def __init__(self, width: int, layers: int, kernel: int, dropout: float):
+        super().__init__()
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(layers))
+        self.activation = ReLUDropout(dropout)
+        self.convs = nn.ModuleList(nn.Conv1d(width, width, kernel, padding=kernel // 2) for _ in range(layers))
+
+    def forward(self, x_BTF: Tensor, frames: RealFrames) -> Tensor:
+        """[B, T, F] -> [B, T, F]; padding of the input must be zero, that of the output is."""
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            active_BTF = frames.unpack(self.activation(norm(frames.pack(x_BTF))))
+            x_BTF = x_BTF + frames.fill(conv(active_BTF.transpose(1, 2)).transpose(1, 2), 0.0)
+        return x_BTF
 
 
 class BiLSTM(nn.Module):
@@ -16,6 +45,7 @@ class BiLSTM(nn.Module):
 
     Args:
         width_in: F.
+        motion: (F) -> module ([B, T, F], RealFrames) -> [B, T, F] in front of the LSTM, or None.
         hidden: H.
         layers: LSTM layers.
         dropout: between the LSTM's layers.
@@ -32,8 +62,10 @@ class BiLSTM(nn.Module):
         dropout: float,
         readout: Callable[[int], nn.Module],
         unused_norm: bool,
+        motion: Callable[[int], nn.Module] | None = None,  # configs of older checkpoints do not name it
     ):
         super().__init__()
+        self.motion = motion(width_in) if motion is not None else None
         self.lstm = nn.LSTM(
             width_in,
             hidden,
@@ -51,6 +83,8 @@ class BiLSTM(nn.Module):
 
     def forward(self, x_BTF: Tensor, frames: RealFrames) -> Tensor:
         """[B, T, F] -> [B, W]."""
+        if self.motion is not None:
+            x_BTF = self.motion(x_BTF, frames)
         if frames.full:
             return self.readout(self.lstm(x_BTF)[0], frames)
         packed = pack_padded_sequence(x_BTF, frames.length_cpu, batch_first=True, enforce_sorted=False)

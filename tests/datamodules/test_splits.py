@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datamodules.splits import ChronologicalSplit, ColumnSplit, OfficialSplit, SequenceHashSplit
+from datamodules.splits import ChronologicalSplit, ColumnSplit, OfficialSplit, SequenceFold, SequenceHashSplit
 from schemas.errors import ConfigError, DataError
 
 
@@ -149,3 +149,36 @@ def test_what_a_column_is_said_to_be_does_not_change_the_fingerprint_of_the_data
 def test_test_cannot_be_named_as_validation(names):
     with pytest.raises(ConfigError, match=r"datamodule\.split\.names: two splits are called the same"):
         ColumnSplit("part", names)
+
+
+def test_folds_of_sequences_are_stretches_of_time():
+    folds = [SequenceFold(5, fold, val_share=0.25, seed=0)(EVENTS) for fold in range(5)]
+    first = EVENTS.groupby("sequence")["time"].min()
+    for number, split in enumerate(folds):
+        tested = first[EVENTS["sequence"][split == 2].unique()].sort_values()
+        # the 500 cases begin an hour apart, in the order of their numbers
+        assert tested.tolist() == first.sort_values().tolist()[100 * number : 100 * (number + 1)]
+        in_split = EVENTS.assign(split=split).groupby("sequence")["split"]
+        assert (in_split.nunique() == 1).all()
+        assert abs((in_split.first() == 1).sum() / 400 - 0.25) < 0.07
+    assert (np.stack(folds) == 2).sum(0).tolist() == [1] * len(EVENTS)
+
+
+def test_a_fold_does_not_hang_on_the_order_of_rows():
+    shuffled = EVENTS.sample(frac=1, random_state=0)
+    split = SequenceFold(5, 2, 0.2, 0)
+    assert split(shuffled).tolist() == split(EVENTS)[shuffled.index].tolist()
+
+
+@pytest.mark.parametrize(
+    ("folds", "fold", "share", "said"),
+    [(5, 5, 0.2, "no fold 5 of 5"), (1, 0, 0.2, "no fold 0 of 1"), (5, 0, 0.0, "share of 0.0"), (5, 0, 1.0, "share")],
+)
+def test_folds_that_cannot_be_are_refused(folds, fold, share, said):
+    with pytest.raises(ConfigError, match=said):
+        SequenceFold(folds, fold, share, 0)
+
+
+def test_fewer_sequences_than_folds_are_refused():
+    with pytest.raises(DataError, match="500 sequences cannot be dealt into 501 folds"):
+        SequenceFold(501, 0, 0.2, 0)(EVENTS)

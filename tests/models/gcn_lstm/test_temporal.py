@@ -5,7 +5,7 @@ from torch import nn
 from models.gcn_lstm.fusion import AttentionBranch, ConvolutionBranch, GatedFusion, sinusoids
 from models.gcn_lstm.packing import RealFrames
 from models.gcn_lstm.readout import AttentionMax, LastHidden
-from models.gcn_lstm.temporal import BiLSTM
+from models.gcn_lstm.temporal import BiLSTM, FrameConvolutions
 
 LENGTH = torch.tensor([3, 6, 1])
 
@@ -74,6 +74,18 @@ def test_convolution_branch_is_torchs_layers_over_real_frames(clips):
     expected = torch.stack([clip.mean(0) for clip in hidden])
     torch.testing.assert_close(branch(x, frames), expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(branch.norms[1].running_var, second.running_var)
+
+
+def test_frame_convolutions_are_torchs_layers_over_real_frames(clips):
+    x, frames = clips
+    module = FrameConvolutions(8, layers=2, kernel=3, dropout=0.0)
+    expected = [clip[:n] for clip, n in zip(x, LENGTH, strict=True)]
+    for conv in module.convs:
+        active = nn.BatchNorm1d(8)(torch.cat(expected)).relu().split(LENGTH.tolist())
+        expected = [clip + conv(y[None].mT)[0].mT for clip, y in zip(expected, active, strict=True)]
+    out = module(x, frames)
+    torch.testing.assert_close(frames.pack(out), torch.cat(expected), atol=1e-5, rtol=1e-5)
+    assert not out[~frames.real_BT].any()
 
 
 def test_fusion_sets_the_branches_beside_their_gated_blend(clips):
