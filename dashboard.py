@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from experiment.front_door import readable_errors
-from experiment.latest import latest
+from experiment.results.latest import latest
 from experiment.signals import ended_by_signals
 from schemas.errors import ConfigError
 

@@ -1,6 +1,6 @@
 """Evaluates a trained run, or several as an ensemble, on its own data or on others that its model can read.
 
-python evaluate.py run=RUN [on=test|val] [checkpoint=best] [crops=N] [flip=true] [trust=my.Net]
+python evaluate.py run=RUN [on=test|val] [checkpoint=best] [crops=N] [flip=true] [weights=learned] [trust=my.Net]
                    [paths.data_dir=FOLDER] [datamodule=NAME] [datamodule.KEY=VALUE ...]
 
 run             a run's folder, or several of one store and split: run=[A,B,C], whose probabilities are averaged
@@ -8,6 +8,7 @@ on              the split; an evaluation on test counts as one more opening of i
 checkpoint      best, last, epoch_25: a name under the run's checkpoints
 crops, flip     look at each clip several times: evenly placed stretches of it, and their mirror images
 paths.data_dir  where the run's data lies now; datamodule=NAME names others, datamodule.KEY=VALUE changes a setting
+weights         of several runs: equal (default), or learned on validation
 trust           exact names of your own classes that the run's config may build, between commas
 
 Writes RUN/evaluations/<time>_<split>/: evaluation.json, predictions.parquet, report.md and
@@ -18,8 +19,8 @@ import sys
 
 from rich.console import Console
 
-from experiment.evaluation_config import evaluated_config
-from experiment.evaluation_request import Request
+from experiment.evaluation.config import evaluated_config
+from experiment.evaluation.request import Request
 from experiment.front_door import readable_errors
 
 
@@ -32,8 +33,8 @@ def main(words: list[str]) -> int:
     with readable_errors():
         request = Request.from_words(words)
         configs = [evaluated_config(run, request) for run in request.runs]
-        from experiment.evaluate_run import run_evaluation
-        from experiment.evaluation_tables import print_evaluation
+        from experiment.evaluation.evaluate import run_evaluation
+        from experiment.evaluation.tables import print_evaluation
 
         print_evaluation(*run_evaluation(request, configs), console)
     return 0

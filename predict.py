@@ -21,7 +21,7 @@ import sys
 from rich.console import Console
 
 from experiment.front_door import readable_errors
-from experiment.prediction_request import Request
+from experiment.prediction.request import Request
 
 
 def main(words: list[str]) -> int:
@@ -32,7 +32,7 @@ def main(words: list[str]) -> int:
         return 0 if words else 2
     with readable_errors():
         request = Request.from_words(words)
-        from experiment.predict_run import run_prediction
+        from experiment.prediction.predict import run_prediction
 
         for line in run_prediction(request):
             console.print(line, markup=False, soft_wrap=True)

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from experiment import prepare as preparation
 from experiment.front_door import readable_errors
-from experiment.inspect_source import draw_layout, inspect
+from experiment.preparation import prepare as preparation
+from experiment.preparation.inspect_source import draw_layout, inspect
 
 
 @contextmanager

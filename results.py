@@ -30,9 +30,9 @@ def main(words: list[str]) -> int:
         return 0 if words else 2
     with readable_errors():
         options = read_options(words)
-        from experiment.axes import bundles_of
-        from experiment.ranking import results_page
-        from experiment.runs import read_runs
+        from experiment.results.axes import bundles_of
+        from experiment.results.ranking import results_page
+        from experiment.results.runs import read_runs
         from reports.results import table
         from reports.results.written import write_files
 

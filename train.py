@@ -8,15 +8,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from experiment.config import check_config, compose_config, register_resolvers
+from experiment.configs.compose import check_config, compose_config, register_resolvers
+from experiment.configs.override_words import quoted
 from experiment.front_door import EXIT_ERROR, readable_errors
-from experiment.override_words import quoted
 from experiment.repeat import repeated_config
 from experiment.resume import run_to_resume, spelled_out
 from experiment.run_folder import make_log_dir
-from experiment.search import asks_for_search, run_search
 from experiment.signals import ended_by_signals
-from experiment.sweep import check_sweep, conclude, folder_of_sweep, run_job, words_of_sweep
+from experiment.sweeps.search import asks_for_search, run_search
+from experiment.sweeps.sweep import check_sweep, conclude, folder_of_sweep, run_job, words_of_sweep
 from schemas.errors import ConfigError
 
 FLAGS = ("-m", "--multirun", "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-p", "--package", "--resolve")

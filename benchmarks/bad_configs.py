@@ -1,7 +1,8 @@
 """Seconds until a bad command line is refused, as a process of its own: `python benchmarks/bad_configs.py`.
 
-All of tests/experiment/test_bad_configs.py, the broken files in a copy of the sources, and bad words of prepare.py and
-describe.py. Each must end with exit code 2 and one line; then some are run again to see that torch was not imported.
+All of tests/experiment/configs/test_bad_configs.py, the broken files in a copy of the sources, and bad words of
+prepare.py and describe.py. Each must end with exit code 2 and one line; then some are run again to see that torch was
+not imported.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.experiment.test_bad_configs import BAD, BROKEN_FILES, break_file, problems  # noqa: E402
+from tests.experiment.configs.test_bad_configs import BAD, BROKEN_FILES, break_file, problems  # noqa: E402
 
 OTHER_DOORS = {
     "prepare.py nw_ucla": "'nw_ucla' is not `key=value`",

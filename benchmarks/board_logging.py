@@ -38,7 +38,7 @@ import experiment.training
 from callbacks.health.check import HealthCheck
 from callbacks.provisional_verdict import ProvisionalVerdict
 from datamodules.skeletons.store_writer import Clip, new_store
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from schemas.skeleton import load_layout
 
 THREADS = 2

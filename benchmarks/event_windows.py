@@ -15,7 +15,7 @@ import torch
 from idle import Others, refuse_if_busy
 
 from experiment.build import build_datamodule, build_net
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 
 
 def rate(loader, batches: int) -> float:

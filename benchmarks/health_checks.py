@@ -37,7 +37,7 @@ from callbacks.epoch_history import EpochHistory
 from callbacks.health.check import HealthCheck
 from callbacks.predictions import KeepEventScores, KeepPredictions
 from experiment.build import build_net, build_optimisation
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from lightning_modules.classification import ClipClassifier
 from lightning_modules.event_prediction import EventPrediction
 from schemas.batches import ClipBatch

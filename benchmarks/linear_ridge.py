@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datamodules.skeletons.store import ClipStore
-from experiment.results import bootstrap_interval
+from experiment.final_table import bootstrap_interval
 from models.baselines.clip_features import clip_features
 from models.baselines.ridge import choose_ridge
 from schemas.errors import DataError, ExperimentError

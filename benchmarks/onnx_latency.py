@@ -19,12 +19,12 @@ import torch
 from idle import Others, refuse_if_busy
 
 from experiment.build import build_net
-from experiment.config import compose_config
-from experiment.inference import ClipInference
-from experiment.loading import LoadedRun, load_run
-from experiment.onnx_check import open_session, random_clips
-from experiment.onnx_export import export_onnx
-from experiment.onnx_graph import feed_of
+from experiment.checkpoints.loading import LoadedRun, load_run
+from experiment.configs.compose import compose_config
+from experiment.export.onnx_check import open_session, random_clips
+from experiment.export.onnx_file import export_onnx
+from experiment.export.onnx_graph import feed_of
+from experiment.prediction.inference import ClipInference
 from schemas.clips import ClipSchema
 from schemas.skeleton import load_layout
 

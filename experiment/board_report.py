@@ -9,7 +9,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 from callbacks.hparams import RESULT, end_row
-from experiment.latest import BOARD
+from experiment.results.latest import BOARD
 from experiment.run_folder import FINISHED, PRUNED
 from reports.report import CLIPS, MISTAKES
 from reports.run_files import RunFiles, mapping, number, read_run

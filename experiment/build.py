@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from experiment.checkpoint_io import TrustedCheckpointIO
+from experiment.checkpoints.lightning_io import TrustedCheckpointIO
 from lightning_modules.schedules import Schedule
 from schemas.errors import ConfigError, ExperimentError
 

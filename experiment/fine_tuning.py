@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from callbacks.frozen import KeepStill
 from callbacks.health.naming import SHOWN, listed
-from experiment.checkpoint import read_checkpoint, record_of
-from experiment.loading import epochs_of, find_checkpoint, weights_of
-from experiment.registry import check_plain
+from experiment.checkpoints.file import read_checkpoint, record_of
+from experiment.checkpoints.loading import epochs_of, find_checkpoint, weights_of
+from experiment.checkpoints.registry import check_plain
 from lightning_modules.parameter_groups import under
 from reports.run_files import at, mapping
 from schemas.errors import ConfigError

@@ -20,17 +20,17 @@ from callbacks.pruning import Pruning
 from callbacks.run_record import RunRecord, plain_findings
 from callbacks.trained import TrainedAlready
 from experiment.architecture import describe_architecture
+from experiment.baselines.comparison import Comparison, whole_splits
 from experiment.board_report import write_to_board
 from experiment.build import ParameterCount, build_datamodule, build_trainer
-from experiment.checkpoint import FORMAT, read_checkpoint
-from experiment.comparison import Comparison, whole_splits
-from experiment.config import direction
+from experiment.checkpoints.file import FORMAT, read_checkpoint
+from experiment.configs.compose import direction
+from experiment.final_table import RunResult, field_table, final_table
 from experiment.fine_tuning import fine_tune
 from experiment.hyperparameters import hyperparameters
 from experiment.memory import keep_freed_memory
 from experiment.provenance import describe_origin
 from experiment.repeat import changes_since, refuse_other_data
-from experiment.results import RunResult, field_table, final_table
 from experiment.resume import differing, stored_config
 from experiment.run_folder import FAILED, FINISHED, INTERRUPTED, PRUNED, RUNNING, RunFolder
 from experiment.signals import ended_by_signals, is_interruption

@@ -131,7 +131,8 @@ def _members(files: RunFiles) -> str:
     rows = [[code(Path(one["run"]).name, 80), *_row(one["figures"]), figure(one["temperature"])] for one in members]
     rows.append([f"**{escape(files.model)}**", *_row(files.evaluation["figures"]), ""])
     header = ["", "accuracy", "95 %", "macro-F1", "cross-entropy", "95 %", "temperature"]
-    return f"{table(header, rows)}\n\n{lead_words(files.evaluation['beside_its_best'], escape)}"
+    words = [lead_words(files.evaluation["beside_its_best"], escape), weight_words(files.evaluation, escape)]
+    return "\n\n".join([table(header, rows), *(said for said in words if said)])
 
 
 def _row(figures: Mapping) -> list[str]:
@@ -152,6 +153,22 @@ def lead_words(beside: Mapping, shown=str) -> str:
         said.append(f"{label} {beside[metric]['value']:+.4f} [{low:+.4f}, {high:+.4f}]")
     best = shown(Path(beside["best"]).name)
     return f"Lead over its best member ({best}, chosen in hindsight), clip by clip: {'; '.join(said)}."
+
+
+def weight_words(evaluation: Mapping, shown=str) -> str:
+    """What an ensemble's learned weights are and what they change, in words; empty where its members count the same."""
+    if not (known := mapping(evaluation.get("weights"))):
+        return ""
+    names = [shown(Path(one["run"]).name) for one in evaluation["members"]]
+    weights = ", ".join(f"{name} {weight:.3f}" for name, weight in zip(names, known["values"], strict=True))
+    (equal, learned), split = known["val"], evaluation["split"]
+    said = [f"validation {equal:.4f} -> {learned:.4f}"]
+    said += ["{} {:.4f} -> {:.4f}".format(split, *known["test"])] if "test" in known else []
+    same = "" if "test" in known else " The figures are of the clips that they were learned on."
+    return (
+        f"Weights learned on {known['clips']:,} validation clips: {weights}; "
+        f"cross-entropy beside equal ones: {', '.join(said)} nats.{same}"
+    )
 
 
 def temperature_words(evaluation: Mapping, shown=str) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import experiment.config
-from experiment.config import compose_config
+import experiment.configs.compose
+from experiment.configs.compose import compose_config
 from experiment.resume import spelled_out
 from experiment.training import run_training
 from tests.experiment.test_healthy_runs import HEALTHY
@@ -78,7 +78,7 @@ def test_the_yaml_for_events_of_ones_own_works(tmp_path, monkeypatch):
     described = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     conf = shutil.copytree(ROOT / "conf", tmp_path / "conf")
     (conf / "datamodule" / "tickets.yaml").write_text(described)
-    monkeypatch.setattr(experiment.config, "CONF", conf)
+    monkeypatch.setattr(experiment.configs.compose, "CONF", conf)
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     ticket = np.repeat(np.arange(40), 5)

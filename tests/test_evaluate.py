@@ -16,13 +16,13 @@ from rich.console import Console
 
 import evaluate
 from datamodules.skeletons.store import ClipStore
-from experiment import evaluated_clips
-from experiment.config import compose_config
-from experiment.evaluation_config import evaluated_config
-from experiment.evaluation_request import Request
-from experiment.evaluation_tables import _members
+from experiment.configs.compose import compose_config
+from experiment.evaluation import clips as evaluated_clips
+from experiment.evaluation.config import evaluated_config
+from experiment.evaluation.request import Request
+from experiment.evaluation.tables import _members
+from experiment.results.runs import read_run
 from experiment.run_folder import config_checksum
-from experiment.runs import read_run
 from experiment.training import run_training
 from schemas.errors import ConfigError, DataError
 from tests.conftest import write_store
@@ -147,6 +147,18 @@ def test_seeds_and_streams_make_an_ensemble(runs, call):
     assert "Lead over its best member" in (newest(runs / "a") / "report.md").read_text()
 
 
+@pytest.mark.parametrize("on", ["test", "val"])
+def test_members_are_weighed_by_what_validation_says(on, runs, call):
+    code, out, err = call(f"run=[{runs / 'a'},{runs / 'b'}]", "weights=learned", f"on={on}")
+    assert code == 0 and not err and "Weights learned on 40 validation clips: a 0." in out, err
+    found = read(newest(runs / "a") / "evaluation.json")
+    known = found["weights"]
+    assert sum(known["values"]) == pytest.approx(1) and known["clips"] == 40 and known["val"][1] <= known["val"][0]
+    assert found["figures"]["loss"]["value"] == pytest.approx(known[on][1])
+    assert ("clips that they were learned on" in out) == (on == "val")
+    assert "Weights learned on" in (newest(runs / "a") / "report.md").read_text()
+
+
 def test_events_come_out_again_too(runs, call):
     run = runs / "events"
     code, out, err = call(f"run={run}")
@@ -194,6 +206,7 @@ def test_clips_that_were_trained_on_are_counted(runs, call, tmp_path):
         (["run={events}", "paths.data_dir=/nowhere"], "paths.data_dir: the run's data does not lie below"),
         (["run={events}", "crops=2"], "events have neither crops nor mirror images"),
         (["run=[{events},{a}]"], "runs of events cannot be averaged"),
+        (["run=[{events},{a}]", "weights=learned"], "weights: weights are learned of runs of clips"),
         (["run=[{a},{b}]", "datamodule.split.seed=1", "checkpoint=epoch_7"], "no checkpoints/epoch_7.ckpt"),
         (["run=[{a},{a}]"], "run: a run is named twice"),
         (["run={a}/checkpoints"], "there is no run here"),

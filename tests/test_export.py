@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import export
-from experiment import export_request
-from experiment.export_request import Request
-from experiment.loading import load_run
-from experiment.opened_runs import FINGERPRINTS
+from experiment.checkpoints.loading import load_run
+from experiment.evaluation.opened_runs import FINGERPRINTS
+from experiment.export import request as export_request
+from experiment.export.request import Request
 from schemas.clips import ClipSchema
 from schemas.errors import CheckpointError, ConfigError
 from schemas.skeleton import load_layout

@@ -15,11 +15,11 @@ import torch
 
 import predict
 from datamodules.skeletons.store import ClipStore
-from experiment import prediction_file
-from experiment.config import compose_config
-from experiment.inference import ClipInference
-from experiment.loading import load_run
-from experiment.own_temperature import own_temperature
+from experiment.checkpoints.loading import load_run
+from experiment.configs.compose import compose_config
+from experiment.evaluation.own_temperature import own_temperature
+from experiment.prediction import file as prediction_file
+from experiment.prediction.inference import ClipInference
 from experiment.training import run_training
 from tests.conftest import write_store
 from tests.experiment.small_data import CLIP_RUN, EVENT_RUN, make_clips, make_events, write_clips, write_events
@@ -223,7 +223,7 @@ def test_a_killed_process_is_gone_on_with(runs, call, tmp_path):
     words = [f"run={runs / 'clips'}", f"input={runs / 'store'}", "batch_size=8", f"output={tmp_path / 'p.csv'}"]
     code = (
         "import os, sys, predict\n"
-        "from experiment import inference, prediction_file\n"
+        "from experiment.prediction import file as prediction_file, inference\n"
         "prediction_file.PART, real, calls = 16, inference.ClipInference.logits, []\n"
         "def logits(*args):\n"
         "    calls.append(os.kill(os.getpid(), 9) if len(calls) == 7 else None)\n"
@@ -323,7 +323,7 @@ def test_unknown_values_are_counted(runs, log, call, tmp_path):
 
 
 def test_drawn_events_repeat_with_their_seed_and_go_on_after_a_cut(runs, call, tmp_path, monkeypatch, small_parts):
-    from experiment import predict_events
+    from experiment.prediction import events as predict_events
 
     words = [f"run={runs / 'events'}", f"input={runs / 'events.csv'}", "n=4", "batch_size=8"]
     names = {"a.csv": 1, "b.csv": 1, "c.csv": 2}

@@ -13,8 +13,8 @@ import pytest
 
 import prepare
 from datamodules.skeletons.importers import Options, nw_ucla
-from experiment import prepare as preparation
-from experiment.prepare import Request
+from experiment.preparation import prepare as preparation
+from experiment.preparation.prepare import Request
 from schemas.errors import ConfigError
 from schemas.skeleton import LAYOUTS
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import results
-from experiment.axes import bundles_of
-from experiment.ranking import results_page
-from experiment.runs import read_runs
+from experiment.results.axes import bundles_of
+from experiment.results.ranking import results_page
+from experiment.results.runs import read_runs
 from schemas.errors import ConfigError
 from tests.experiment.many_runs import write_run
 

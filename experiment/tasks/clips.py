@@ -11,10 +11,10 @@ from omegaconf import DictConfig
 from callbacks.judging import judge_clips
 from callbacks.predictions import KeepPredictions
 from datamodules.skeletons.datamodule import SkeletonDataModule
-from experiment.baselines import clip_baselines
+from experiment.baselines.fitting import clip_baselines
 from experiment.build import build_net, build_optimisation
-from experiment.evaluation import evaluate_clips
-from experiment.results import Part, TestResult, bootstrap_interval
+from experiment.evaluation.numbers import evaluate_clips
+from experiment.final_table import Part, TestResult, bootstrap_interval
 from lightning_modules.classification import ClipClassifier
 from models.baselines.scores import ClipBaselines
 from models.baselines.verdict import Verdict

@@ -14,10 +14,10 @@ from callbacks.judging import judge_events
 from callbacks.predictions import EventScores, KeepEventScores
 from datamodules.events.datamodule import EventDataModule
 from datamodules.events.table import SPLITS, EventTable
-from experiment.baselines import event_baselines
+from experiment.baselines.fitting import event_baselines
 from experiment.build import build_net, build_optimisation
-from experiment.evaluation import evaluate_events
-from experiment.results import TestResult, grouped_interval
+from experiment.evaluation.numbers import evaluate_events
+from experiment.final_table import TestResult, grouped_interval
 from lightning_modules.event_prediction import EventPrediction
 from models.baselines.scores import EventBaselines
 from models.baselines.verdict import DRAWS, Verdict

@@ -6,7 +6,7 @@ from typing import Protocol
 import lightning as L
 from omegaconf import DictConfig
 
-from experiment.results import TestResult
+from experiment.final_table import TestResult
 from models.baselines.verdict import Verdict
 
 

@@ -60,7 +60,7 @@ class Moments:
 
 def whole_run(words: list[str], folder: str, hit: Hit | None) -> None:
     """What a process does; its output goes to a file beside the run's folder, and how many moments it had."""
-    from experiment.config import compose_config
+    from experiment.configs.compose import compose_config
     from experiment.training import run_training
 
     # Workers are forked, as those of `python train.py` are: they would be the forkserver's, and outlive the run.

@@ -9,9 +9,9 @@ import torch
 from omegaconf import OmegaConf
 
 from experiment.build import build_net
-from experiment.checkpoint import FORMAT
-from experiment.checkpoint_io import TrustedCheckpointIO
-from experiment.config import compose_config
+from experiment.checkpoints.file import FORMAT
+from experiment.checkpoints.lightning_io import TrustedCheckpointIO
+from experiment.configs.compose import compose_config
 from schemas.clips import ClipSchema
 from schemas.events import EventField, EventSchema, Stream
 from schemas.skeleton import load_layout

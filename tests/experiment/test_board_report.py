@@ -9,7 +9,7 @@ from tensorboard.plugin_util import markdown_to_safe_html
 
 from callbacks.seeding import SeedEachBatch
 from experiment.board_report import report_text, write_to_board
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from experiment.run_folder import RunFolder
 from experiment.training import run_training
 from tests.callbacks.boards import Board

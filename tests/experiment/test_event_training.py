@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 
 from experiment.build import build_net
-from experiment.config import CONF, compose_config
+from experiment.configs.compose import CONF, compose_config
 from experiment.training import run_training
 from schemas.errors import ConfigError, DataError
 from schemas.events import EventSchema

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from callbacks.epoch_history import EpochHistory
-from experiment.checkpoint import read_checkpoint
-from experiment.checkpoint_io import TrustedCheckpointIO
-from experiment.config import compose_config
+from experiment.checkpoints.file import read_checkpoint
+from experiment.checkpoints.lightning_io import TrustedCheckpointIO
+from experiment.configs.compose import compose_config
 from experiment.training import run_training
 from reports.report import write_report
 from tests.conftest import write_store

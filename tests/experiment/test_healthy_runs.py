@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from callbacks.predictions import KeepPredictions
+from experiment.baselines.comparison import Comparison
 from experiment.build import build_datamodule, build_trainer
-from experiment.comparison import Comparison
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from experiment.tasks.task import task_of
 from experiment.training import run_training
 from models.baselines.verdict import AT_CHANCE, Verdict

@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from experiment.hyperparameters import hyperparameters
 
 CLIPS = ("model=gcn_lstm", "datamodule=natops", "model/adjacency=learned", "model.spatial_dim=32", "seed=3")

@@ -15,7 +15,7 @@ import torch
 
 from datamodules.skeletons.store_writer import Clip
 from datamodules.splits import OfficialSplit
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from experiment.training import run_training
 from lightning_modules.classification import ClipClassifier
 from lightning_modules.event_prediction import EventPrediction

@@ -9,7 +9,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from experiment.repeat import changes_since, repeated_config
 from experiment.training import run_training
 from schemas.errors import ConfigError

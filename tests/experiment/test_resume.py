@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from callbacks.checkpoints import LastAndEvery
 from callbacks.seeding import SeedEachBatch
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from experiment.resume import run_to_resume, spelled_out
 from experiment.run_folder import RunFolder
 from experiment.training import run_training

@@ -15,8 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from datamodules.skeletons.store import ClipStore
 from datamodules.skeletons.store_writer import Clip, new_store
 from experiment.build import ParameterCount, build_datamodule, build_net, choose_precision
-from experiment.config import CONF, compose_config
-from experiment.results import bootstrap_interval
+from experiment.configs.compose import CONF, compose_config
+from experiment.final_table import bootstrap_interval
 from experiment.tasks.task import task_of
 from experiment.training import run_training
 from schemas.clips import ClipSchema

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from datamodules.events import drafting
 from datamodules.events.drafting import draft
-from experiment.config import CONF
+from experiment.configs.compose import CONF
 from schemas.errors import DataError
 
 

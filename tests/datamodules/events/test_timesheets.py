@@ -29,7 +29,7 @@ from datamodules.events.timesheets import (
     write_timesheets,
 )
 from experiment.build import build_datamodule
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from lightning_modules.field_metrics import FieldMetrics
 from schemas.batches import EventOutput
 from schemas.errors import ConfigError

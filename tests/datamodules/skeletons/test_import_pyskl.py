@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as numpy_strategies
 
 from datamodules.skeletons.importers import Options, pyskl
 from datamodules.skeletons.store import ClipStore
-from experiment.prepare import Request, prepare
+from experiment.preparation.prepare import Request, prepare
 from schemas.errors import DataError
 from tests.datamodules.skeletons.import_fuzz import damaged, fuzz, only_clean_reads
 

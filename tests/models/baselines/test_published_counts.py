@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from datamodules.events.table import EventTable
-from experiment.baselines import history_of
+from experiment.baselines.fitting import history_of
 from experiment.build import build_datamodule
 from models.baselines.chained import fit_chained
 from models.baselines.event_counts import CountModels, CountScores, fit_count_models

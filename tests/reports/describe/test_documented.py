@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from experiment.build import build_net
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from reports.describe.facts import Known, Page
 from reports.describe.page import describe
 from schemas.clips import ClipSchema

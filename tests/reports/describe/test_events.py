@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from experiment.build import build_net
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from reports.describe.facts import Known
 from reports.describe.page import describe
 from schemas.events import EventField, EventSchema, Stream

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiment.config import compose_config
+from experiment.configs.compose import compose_config
 from experiment.training import run_training
 from reports.describe.facts import Known
 from reports.describe.page import describe

@@ -1,0 +1,1 @@
+"""What simple models reach on a run's own data, and the run beside them."""

@@ -1,0 +1,1 @@
+"""The checkpoint file: written whole, verified before every load, and what one may build."""

@@ -1,0 +1,1 @@
+"""The config of a run: composed, and judged before torch is imported."""

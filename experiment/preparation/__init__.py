@@ -1,0 +1,1 @@
+"""From clips in a known format to a processed store, and what a source seems to be."""

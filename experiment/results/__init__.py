@@ -1,0 +1,1 @@
+"""Runs read back from their folders: grouped, ranked and compared, without torch."""

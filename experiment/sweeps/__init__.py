@@ -1,0 +1,1 @@
+"""Many runs of one command: sweeps, and searches by Optuna."""
