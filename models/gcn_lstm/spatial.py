@@ -59,6 +59,8 @@ class SpatialGCN(nn.Module):
         block: (conv, width_in, width, dropout) -> block.
         pooling: (skeleton, width_in) -> pooling with its `width`.
         dropout: probability of dropping in each block.
+        input_norm: a batch norm of every joint's every channel in front of the first block, as in ST-GCN
+            (arXiv:1801.07455): velocities are some hundredths of a coordinate, and nearly unheard without it.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class SpatialGCN(nn.Module):
         block: Callable[..., nn.Module],
         pooling: Callable[..., nn.Module],
         dropout: float,
+        input_norm: bool = False,  # configs of older checkpoints do not name it
     ):
         super().__init__()
+        self.input_norm = nn.BatchNorm1d(schema.skeleton.num_joints * schema.channels) if input_norm else None
         widths = [schema.channels] + [dim] * layers
         self.blocks = nn.Sequential(
             *(
@@ -84,4 +88,6 @@ class SpatialGCN(nn.Module):
 
     def forward(self, x_NVC: Tensor) -> Tensor:
         """[N, V, C] -> [N, W]."""
+        if self.input_norm is not None:
+            x_NVC = self.input_norm(x_NVC.flatten(1)).unflatten(1, x_NVC.shape[1:])
         return self.pooling(self.blocks(x_NVC))

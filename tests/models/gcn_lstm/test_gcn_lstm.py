@@ -16,7 +16,7 @@ COMBINATIONS = [
     for combination in product(*OPTIONS.values())
 ]
 VARIANTS = [("gcn_lstm", overrides) for overrides in COMBINATIONS] + [
-    ("gcn_lstm", (*COMBINATIONS[-1], "model/motion=convolutions")),
+    ("gcn_lstm", (*COMBINATIONS[-1], "model/motion=convolutions", "model.input_norm=true")),
     ("gcn_lstm_fusion", ()),
     ("gcn_lstm_fusion", (*COMBINATIONS[-1], "model.attention.positions=true")),
     ("gcn_lstm", ("model.unused_norm=true", "model.adjacency.sparse_above=4")),
