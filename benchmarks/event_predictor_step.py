@@ -1,65 +1,45 @@
-"""A training step of documented_events against the documented per-sample loop, and against one call a stream.
+"""A training step of the event predictor against the documented per-sample loop, and against one call a stream.
 
-    python benchmarks/event_predictor_step.py [--repeats 15] [--allow-busy]
+    python benchmarks/event_predictor_step.py [--repeats 15] [--allow-busy]                documented_events
+    python benchmarks/event_predictor_step.py --preset documented_events_large --repeats 5 [--bf16]
 
 A step is forward, mean over fields of the cross-entropy, backward and Adam: the preset's sizes and batch, the 17
-documented fields, the six documented streams with 2 groups each, all lengths full, dropout 0.1. Three sides:
-
-    loop     for every sample, stream and group a call of `nn.TransformerEncoder` on [1, L, d], whose last vector goes
-             on; for every sample a call of `nn.TransformerDecoder`, and for each of its fields a `nn.Linear` and a loss
-    streams  a call of `nn.TransformerEncoder` a stream, one of `nn.TransformerDecoder`, a `nn.Linear` and loss a field
-    ours     `EventPredictor`
-
-The first two sum one `nn.Embedding` a field (the loop over all rows of a sample at once) and drop attention weights
-too, as torch's layers do. All three have the same weights and, in eval mode, the same loss and gradients, which is
-checked first. Their steps alternate. A busy machine is refused with exit code 2.
-Legend: B samples, T target events, G groups a stream, R source rows (G of every stream), L events a row, F fields,
-V values, d width.
+documented fields, the six documented streams with 2 groups each, all lengths full, dropout 0.1. What `loop`, `streams`
+and `ours` call is in `event_sides.py`. All have the same weights and, in eval mode, the same loss and gradients, which
+is checked first. Steps take turns. `--bf16` adds ours under CPU bfloat16 autocast; the others stay in float32. Memory
+that is freed stays with the process, on every side, as train.py has it. Peak memory is how far a fresh process grows
+over its resident size before the first step, in three steps. A busy machine is refused with exit code 2.
 """
 
 import argparse
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
+from event_sides import GROUPS, OneCallAStream, Ours, PerSampleLoop
+from figures import announce
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from idle import Others, refuse_if_busy
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from models.event_predictor.predictor import EventPredictor
+from experiment.memory import keep_freed_memory
 from schemas.batches import EventBatch
 from schemas.events import UNK, EventField, EventSchema, Stream
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
-GROUPS, THREADS = 2, 2
+THREADS = 2
+MUST = {  # preset -> other side -> (must, aim) of its time by ours
+    "documented_events": {"loop": (13.0, 25.0), "streams": (4.0, 6.0)},
+    "documented_events_large": {"loop": (1.4, 2.0)},
+}
 IDS = ("Actor", "Recipient", "Location", "CostCode", "JobCode", "ApprovedByManagerUser")
 TIMES = {"Month": 14, "Day": 33, "Hour": 25, "Minute": 61}
-ENCODER = {
-    "self_attn.in_proj_": "query_key_value.",
-    "self_attn.out_proj.": "out.",
-    "linear1.": "up.",
-    "linear2.": "down.",
-    "norm1.": "attention_norm.",
-    "norm2.": "feed_forward_norm.",
-}
-DECODER = {
-    "self_attn.in_proj_": "self_attention.query_key_value.",
-    "self_attn.out_proj.": "self_attention.out.",
-    "multihead_attn.in_proj_": "cross_attention.query_key_value.",
-    "multihead_attn.out_proj.": "cross_attention.out.",
-    "linear1.": "feed_forward.up.",
-    "linear2.": "feed_forward.down.",
-    "norm1.": "self_attention_norm.",
-    "norm2.": "cross_attention_norm.",
-    "norm3.": "feed_forward_norm.",
-}
-"""What torch's layers call their weights, and ours."""
 
 
 def documented_schema(config: DictConfig) -> EventSchema:
@@ -97,108 +77,15 @@ def random_batch(schema: EventSchema, samples: int) -> EventBatch:
     )
 
 
-class Ours(nn.Module):
-    def __init__(self, net: EventPredictor):
-        super().__init__()
-        self.net = net
-        self.positions = net.embedding.source_position_Ld, net.embedding.target_position_Td
-
-    def forward(self, batch: EventBatch) -> Tensor:
-        return self.net(batch).mean()
-
-
-class OneCallAStream(nn.Module):
-    """The documented architecture in torch's own modules, with our net's weights.
-
-    The memory has our two additions: a vector of its stream on each row's, and one that says "nothing known".
-    """
-
-    def __init__(self, ours: EventPredictor, config: DictConfig):
-        super().__init__()
-        state, schema, d = ours.state_dict(), ours.schema, config.d_model
-        sizes = [field.size for field in schema.fields]
-        tables = state["embedding.value_Vd"].split(sizes)
-        self.tables = nn.ModuleList(nn.Embedding.from_pretrained(table.clone(), freeze=False) for table in tables)
-        self.source_position_Ld = nn.Parameter(state["embedding.source_position_Ld"].clone())
-        self.target_position_Td = nn.Parameter(state["embedding.target_position_Td"].clone())
-        self.positions = self.source_position_Ld, self.target_position_Td
-        self.dropout = nn.Dropout(config.dropout)
-
-        layer_sizes = d, config.num_heads, config.feed_forward, config.dropout, F.mish
-        encoder = nn.TransformerEncoderLayer(*layer_sizes, batch_first=True)
-        self.encoders = nn.ModuleList(
-            nn.TransformerEncoder(encoder, config.encoder_layers, enable_nested_tensor=False) for _ in schema.streams
-        )
-        for stream, module in enumerate(self.encoders):
-            for number, layer in enumerate(module.layers):
-                stacked = renamed(state, f"memory.encoder.layers.{number}.", ENCODER)
-                layer.load_state_dict({name: weight[stream].t() for name, weight in stacked.items()})
-        self.stream_Sd = nn.Parameter(state["memory.stream_Sd"].clone())
-        self.nothing_1d = nn.Parameter(state["memory.nothing_1d"].clone())
-
-        decoder = nn.TransformerDecoderLayer(*layer_sizes, batch_first=True, norm_first=True)
-        self.decoder = nn.TransformerDecoder(decoder, config.decoder_layers, nn.LayerNorm(d))
-        for number, layer in enumerate(self.decoder.layers):
-            layer.load_state_dict(renamed(state, f"decoder.layers.{number}.", DECODER))
-        self.decoder.norm.load_state_dict(ours.decoder.norm.state_dict())
-        self.register_buffer("causal_TT", nn.Transformer.generate_square_subsequent_mask(schema.tgt_seq_len))
-
-        self.heads = nn.ModuleList(nn.Linear(d, field.cardinality) for field in schema.fields)
-        weights, biases = state["heads.weight_Ud"].split(sizes), state["heads.bias_U"].split(sizes)
-        for head, weight, bias in zip(self.heads, weights, biases, strict=True):
-            head.load_state_dict({"weight": weight[UNK:], "bias": bias[UNK:]})  # never PAD
-
-    def forward(self, batch: EventBatch) -> Tensor:
-        x_BRLd = self.embed(batch.source[:, 0], self.source_position_Ld.flip(0))
-        memory = [self.nothing_1d.expand(len(x_BRLd), 1, -1)]
-        for stream, x_BGLd in enumerate(x_BRLd.split(GROUPS, dim=1)):
-            last = self.encoders[stream](x_BGLd.flatten(0, 1))[:, -1]
-            memory.append(last.unflatten(0, (-1, GROUPS)) + self.stream_Sd[stream])
-        return self.loss(torch.cat(memory, dim=1), batch.target)
-
-    def embed(self, event_F: Tensor, position_d: Tensor) -> Tensor:
-        """[..., F] -> [..., d]."""
-        return sum(table(event_F[..., field]) for field, table in enumerate(self.tables)) + position_d
-
-    def loss(self, memory_BMd: Tensor, target_BTF: Tensor) -> Tensor:
-        x_BTd = self.dropout(self.embed(target_BTF[:, :-1], self.target_position_Td))
-        h_BTd = self.decoder(x_BTd, memory_BMd, tgt_mask=self.causal_TT, tgt_is_causal=True)
-        h_Nd, target_NF = h_BTd.flatten(0, 1), target_BTF[:, 1:].flatten(0, 1) - UNK
-        losses = [F.cross_entropy(head(h_Nd), target_NF[:, field]) for field, head in enumerate(self.heads)]
-        return torch.stack(losses).mean()
-
-
-class PerSampleLoop(OneCallAStream):
-    """The same modules, called as documented."""
-
-    def forward(self, batch: EventBatch) -> Tensor:
-        losses = []
-        for source_RLF, target_TF in zip(batch.source[:, 0], batch.target, strict=True):
-            x_RLd = self.embed(source_RLF, self.source_position_Ld.flip(0))
-            memory = [self.nothing_1d]
-            for stream, encoder in enumerate(self.encoders):
-                for group in range(GROUPS):
-                    row = stream * GROUPS + group
-                    memory.append(encoder(x_RLd[row : row + 1])[:, -1] + self.stream_Sd[stream])
-            losses.append(self.loss(torch.stack(memory, dim=1), target_TF[None]))
-        return torch.stack(losses).mean()
-
-
-def renamed(state: dict[str, Tensor], prefix: str, names: dict[str, str]) -> dict[str, Tensor]:
-    """Our weights under torch's names."""
-    parts = ("weight", "bias")
-    return {their + part: state[prefix + our + part] for their, our in names.items() for part in parts}
-
-
 class Step:
-    """A side, its optimizer and the batch."""
+    """A side, its optimizer, the batch, and the precision of its training steps."""
 
-    def __init__(self, side: nn.Module, batch: EventBatch, config: DictConfig):
-        self.side, self.batch = side, batch
+    def __init__(self, side: nn.Module, batch: EventBatch, config: DictConfig, bf16: bool):
+        self.side, self.batch, self.bf16 = side, batch, bf16
         self.optimizer = instantiate(config.optimizer)(side.parameters())
 
     def in_eval_mode(self) -> list[Tensor]:
-        """The loss, and its gradients at the positions: each event passes one on its way back."""
+        """The loss, and its gradients at the positions: each event passes one on its way back. In float32."""
         loss = self.side.eval()(self.batch)
         return [loss.detach(), *torch.autograd.grad(loss, self.side.positions)]
 
@@ -207,24 +94,25 @@ class Step:
         self.side.train()
         start = time.perf_counter()
         self.optimizer.zero_grad()
-        self.side(self.batch).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            loss = self.side(self.batch)
+        loss.backward()
         self.optimizer.step()
         return time.perf_counter() - start
 
 
-def build() -> dict[str, Step]:
+def build(name: str, preset: str) -> Step:
+    """`loop`, `streams`, `ours` or `ours bf16`, always from the same seed and so with the same weights and events."""
     torch.manual_seed(0)
     with initialize_config_dir(str(CONF), version_base=None):
-        config = compose("train", overrides=["experiment=documented_events"])
+        config = compose("train", overrides=[f"experiment={preset}"])
     schema = documented_schema(config)
     net = instantiate(config.model.net)(schema)
-    sides = {
-        "loop": PerSampleLoop(net, config.model),
-        "streams": OneCallAStream(net, config.model),
-        "ours": Ours(net),
-    }
-    batch = random_batch(schema, config.datamodule.batch_size)
-    return {name: Step(side, batch, config) for name, side in sides.items()}
+    if name in ("loop", "streams"):
+        side = {"loop": PerSampleLoop, "streams": OneCallAStream}[name](net, config.model)
+    else:
+        side = Ours(net)
+    return Step(side, random_batch(schema, config.datamodule.batch_size), config, name == "ours bf16")
 
 
 def check_equality(steps: dict[str, Step]):
@@ -239,35 +127,76 @@ def check_equality(steps: dict[str, Step]):
             sys.exit("the models differ: nothing to compare")
 
 
+def median_seconds(steps: dict[str, Step], repeats: int) -> dict[str, float]:
+    """Of a step of each side; the sides take turns, after two steps each that are not timed."""
+    rounds = [[step.run() for step in steps.values()] for _ in range(2 + repeats)]
+    return dict(zip(steps, map(statistics.median, zip(*rounds[2:], strict=True)), strict=True))
+
+
+def resident_bytes(key: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(key))
+
+
+def report_peak_memory(step: Step):
+    """Prints how many bytes this process grows over its present size in three training steps."""
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
+    before = resident_bytes("VmRSS")
+    for _ in range(3):
+        step.run()
+    print(resident_bytes("VmHWM") - before)
+
+
+def peak_memory(name: str, preset: str) -> float:
+    """MiB of a side, measured in a process of its own."""
+    command = [sys.executable, __file__, "--preset", preset, "--memory", name]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 2**20
+
+
+def compare(args: argparse.Namespace):
+    names = ["loop", "streams", "ours"] + ["ours bf16"] * args.bf16
+    steps = {name: build(name, args.preset) for name in names}
+    check_equality(steps)
+    during = Others()
+    seconds = median_seconds(steps, args.repeats)
+    refuse_if_busy(during, args.allow_busy)
+    batch = steps["ours"].batch
+    steps.clear()
+    mebibytes = {name: peak_memory(name, args.preset) for name in names}
+
+    (B, _, R, L, fields), T = batch.source.shape, batch.scored.shape[1]
+    print(f"{args.preset}, training step with Adam, {THREADS} threads, B {B}, T {T}, R {R}, L {L}, F {fields}:")
+    print(f"  {'':16}" + "".join(f"{name:>12}" for name in names))
+    print(f"  {'median, ms':16}" + "".join(f"{1000 * seconds[name]:12.1f}" for name in names))
+    for other in ("loop", "streams"):
+        print(f"  {other + ' / side':16}" + "".join(f"{seconds[other] / seconds[name]:12.2f}" for name in names))
+    print(f"  {'peak, MiB':16}" + "".join(f"{mebibytes[name]:12.0f}" for name in names))
+
+    share = mebibytes["ours"] / mebibytes["loop"]
+    figures = {"peak memory of ours by the loop": (f"{share:.2f}", "<= 1, aim 0.5", share <= 1)}
+    for other, (must, aim) in MUST[args.preset].items():
+        ratio = seconds[other] / seconds["ours"]
+        figures[f"{other} / ours"] = (f"{ratio:.2f}x", f">= {must:g}x, aim {aim:g}x", ratio >= must)
+    announce(figures)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", choices=list(MUST), default="documented_events")
     parser.add_argument("--repeats", type=int, default=15, help="timed steps of each side")
+    parser.add_argument("--bf16", action="store_true", help="ours under CPU bfloat16 autocast too")
     parser.add_argument("--allow-busy", action="store_true", help="run on a busy machine and say so in the output")
+    parser.add_argument("--memory", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(THREADS)
+    keep_freed_memory()
+    if args.memory:
+        return report_peak_memory(build(args.memory, args.preset))
 
     idle = Others()
     time.sleep(1)
     refuse_if_busy(idle, args.allow_busy)
-
-    steps = build()
-    check_equality(steps)
-    for _ in range(2):  # warm up
-        for step in steps.values():
-            step.run()
-    during = Others()
-    seconds = [[step.run() for step in steps.values()] for _ in range(args.repeats)]
-    refuse_if_busy(during, args.allow_busy)
-
-    medians = dict(zip(steps, map(statistics.median, zip(*seconds, strict=True)), strict=True))
-    batch = steps["ours"].batch
-    (B, _, R, L, fields), T = batch.source.shape, batch.scored.shape[1]
-    print(
-        f"training step with Adam, {THREADS} threads, B {B}, T {T}, R {R}, L {L}, F {fields}, {args.repeats} repeats:"
-    )
-    print(f"  {'':8}{'median, ms':>12}{'side / ours':>14}")
-    for name, median in medians.items():
-        print(f"  {name:8}{1000 * median:12.1f}{median / medians['ours']:14.2f}")
+    compare(args)
 
 
 if __name__ == "__main__":

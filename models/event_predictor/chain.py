@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from models.dropout import MishDropout
 from models.event_predictor.embedding import sum_of_rows
+from models.event_predictor.feed_forward import feed_forward
 from models.event_predictor.stacked import StackedLinear
 
 
@@ -65,5 +66,4 @@ class FieldStates(nn.Module):
         x_DN_ = h_Nd.expand(fields, -1, -1)
         if prefix_DNd is not None:
             x_DN_ = torch.cat([x_DN_, prefix_DNd.to(h_Nd.dtype)], dim=2)
-        hidden_DNw = self.mish(self.up(x_DN_, row))
-        return self.norm(h_Nd + self.down(hidden_DNw, row))
+        return self.norm(h_Nd + feed_forward(x_DN_, self.up.of_rows(row), self.down.of_rows(row), self.mish))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from models.dropout import Dropout, MishDropout
 from models.event_predictor.attention import CrossAttention, KeyValueCache, Memory, SelfAttention, linear
+from models.event_predictor.feed_forward import feed_forward
 
 
 class FeedForward(nn.Module):
@@ -20,7 +21,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x_BTd: Tensor) -> Tensor:
         """[B, T, d] -> [B, T, d]."""
-        return self.down(self.mish(self.up(x_BTd)))
+        maps = ((layer.weight.mT[None], layer.bias[None]) for layer in (self.up, self.down))
+        return feed_forward(x_BTd.flatten(0, 1)[None], *maps, self.mish).view(x_BTd.shape)
 
 
 class PreNormLayer(nn.Module):

@@ -115,6 +115,15 @@ class FieldHeads(nn.Module):
         )
         return EventOutput(nll, hit, top5, confidence, batch.scored, batch.sequence_id)
 
+    def distributions(self, h_BTd: Tensor, batch: EventBatch, embedding: EventEmbedding) -> list[Tensor]:
+        """[N, V] float32 log p of every value, for each dynamic field; chained, given the event's earlier fields."""
+        target_ND, history = self._scored(h_BTd, batch)
+        state_DNd = self._states(h_BTd, history, target_ND)
+        return [
+            self._log_probability(field, logits_NV, state_DNd[field], history)
+            for field, logits_NV in enumerate(self._logits(state_DNd, embedding))
+        ]
+
     def draw(
         self,
         h_Nd: Tensor,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.dropout import Dropout, MishDropout
 from models.event_predictor.attention import attend_once, split_heads
+from models.event_predictor.feed_forward import feed_forward
 from models.event_predictor.stacked import StackedLinear, StackedNorm
 
 
@@ -107,5 +108,5 @@ class StackedEncoderLayer(nn.Module):
     def _add(self, x_SMd: Tensor, attended_SMd: Tensor, row_S: Tensor | None) -> Tensor:
         """What follows the attention, the same at every position."""
         x_SMd = self.attention_norm(x_SMd + self.dropout(self.out(attended_SMd, row_S)), row_S)
-        hidden_SMf = self.mish(self.up(x_SMd, row_S))
-        return self.feed_forward_norm(x_SMd + self.dropout(self.down(hidden_SMf, row_S)), row_S)
+        added_SMd = feed_forward(x_SMd, self.up.of_rows(row_S), self.down.of_rows(row_S), self.mish)
+        return self.feed_forward_norm(x_SMd + self.dropout(added_SMd), row_S)
