@@ -28,7 +28,7 @@ format: $(READY) ## mend what ruff can mend
 	$(BIN)/ruff format .
 
 torture: $(READY) ## kills, signals, corruptions and many jobs in full
-	ASSAY_TORTURE=full CORRUPTIONS=40 $(BIN)/python -m pytest tests/experiment/test_kills.py tests/experiment/test_corrupt_checkpoints.py tests/experiment/test_hostile_checkpoints.py tests/experiment/test_full_disk.py tests/experiment/test_many_jobs.py tests/test_corrupt_stores_and_configs.py
+	ASSAY_TORTURE=full CORRUPTIONS=40 $(BIN)/python -m pytest tests/experiment/test_kills.py tests/experiment/checkpoints/test_corrupt_checkpoints.py tests/experiment/checkpoints/test_hostile_checkpoints.py tests/experiment/test_full_disk.py tests/experiment/sweeps/test_many_jobs.py tests/test_corrupt_stores_and_configs.py
 
 fuzz: $(READY) ## 10,000 damaged files of each format of clips
 	FUZZ_EXAMPLES=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -k test_fuzz_ tests/datamodules
@@ -36,8 +36,8 @@ fuzz: $(READY) ## 10,000 damaged files of each format of clips
 tensorboard: $(READY) ## open the dashboard of the newest run or sweep; DIR=logs for all
 	$(BIN)/python dashboard.py $(if $(DIR),"$(DIR)")
 
-benchmarks: $(READY) ## time the training step against a per-frame loop, on an idle machine
-	$(BIN)/python benchmarks/gcn_lstm_step.py
+benchmarks: $(READY) ## every benchmark, and a table of what is met; an idle machine; MARKDOWN=PATH keeps the table
+	$(BIN)/python benchmarks/run_all.py $(if $(DATA),--data "$(DATA)") $(if $(MARKDOWN),--markdown "$(MARKDOWN)")
 
 clean: ## remove the environment (runs and data stay)
 	rm -rf .venv

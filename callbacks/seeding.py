@@ -22,4 +22,9 @@ class SeedEachBatch(L.Callback):
         self.seed = seed
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch, batch_idx: int) -> None:
-        torch.manual_seed(batch_seed(self.seed, trainer.current_epoch, batch_idx, trainer.global_rank))
+        seed = batch_seed(self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
+        if pl_module.device.type == "cpu":
+            # For each kind of device that is not there torch.manual_seed prints the call stack into a string.
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)

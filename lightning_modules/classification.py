@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from lightning_modules.clip_metrics import ClipMetrics
 from lightning_modules.parameter_groups import build_optimizer
 from lightning_modules.schedules import Schedule
 from schemas.batches import ClipBatch, ClipOutput
+
+SPLITS = ("train", "val", "test")
 
 
 class ClipClassifier(L.LightningModule):
@@ -48,17 +49,15 @@ class ClipClassifier(L.LightningModule):
         self.optimizer, self.schedule, self.lr_scale = optimizer, schedule, lr_scale
         self.label_smoothing = label_smoothing
         self.register_buffer("class_weights", class_weights, persistent=False)
-        metrics = MetricCollection(
-            {
-                "accuracy": MulticlassAccuracy(num_classes, average="micro"),
-                "top5": MulticlassAccuracy(num_classes, top_k=min(5, num_classes), average="micro"),
-                "macro_f1": MulticlassF1Score(num_classes, average="macro"),
-            },
-            # Groups are guessed from the first batch, where top-1 and top-5 may count the same: they would stay one.
-            compute_groups=False,
-        )
         self.metrics = nn.ModuleDict(
-            {f"{split}_split": metrics.clone(f"{split}/") for split in ("train", "val", "test")}
+            {f"{split}_split": ClipMetrics(num_classes, objective=split == "train") for split in SPLITS}
+        )
+        # A torchmetrics Metric that is indexed gives a metric of that item; as submodules these follow the device.
+        self.figures = nn.ModuleDict(
+            {
+                split: nn.ModuleDict({name: metrics[name] for name in metrics.names})
+                for split, metrics in self.metrics.items()
+            }
         )
 
     def forward(self, batch: ClipBatch) -> Tensor:
@@ -80,8 +79,7 @@ class ClipClassifier(L.LightningModule):
         objective = self._objective(logits_BK, batch)
         # Beside validation's figures stand the plain ones: no smoothing or weights, a mixed clip's heavier label.
         label_B = batch.label if batch.mix is None else torch.where(batch.mix >= 0.5, batch.label, batch.other_label)
-        self._record("train", logits_BK.detach(), label_B)
-        self.log("train/objective", objective.detach(), on_step=False, on_epoch=True, batch_size=batch.size)
+        self._record("train", logits_BK.detach(), label_B, objective.detach())
         return objective
 
     def _objective(self, logits_BK: Tensor, batch: ClipBatch) -> Tensor:
@@ -111,12 +109,22 @@ class ClipClassifier(L.LightningModule):
         self._record(split, logits_BK, batch.label)
         return ClipOutput(logits_BK, batch.label, batch.clip_id)
 
-    def _record(self, split: str, logits_BK: Tensor, label_B: Tensor) -> None:
+    def on_train_epoch_start(self) -> None:
+        self.metrics["train_split"].reset()
+
+    def on_validation_epoch_start(self) -> None:
+        self.metrics["val_split"].reset()
+
+    def on_test_epoch_start(self) -> None:
+        self.metrics["test_split"].reset()
+
+    def _record(self, split: str, logits_BK: Tensor, label_B: Tensor, objective: Tensor | None = None) -> None:
         metrics = self.metrics[f"{split}_split"]
-        metrics.update(logits_BK, label_B)
-        settings = {"on_step": False, "on_epoch": True, "batch_size": len(label_B)}
-        self.log(f"{split}/loss", cross_entropy(logits_BK, label_B), **settings)
-        self.log_dict(metrics, **settings)
+        if not metrics.update_called:
+            # Once is enough: Lightning computes them when the epoch is over, however it ends.
+            for name, figure in self.figures[f"{split}_split"].items():
+                self.log(f"{split}/{name}", figure, on_step=False, on_epoch=True)
+        metrics.update(logits_BK, label_B, objective)
 
     def configure_optimizers(self) -> dict:
         return self.schedule.configure(build_optimizer(self.optimizer, self.net, self.lr_scale), self.trainer)

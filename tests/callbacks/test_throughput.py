@@ -5,10 +5,11 @@ import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.profilers import SimpleProfiler
 from torch.utils.data import DataLoader
 
 import callbacks.throughput
-from callbacks.throughput import Throughput
+from callbacks.throughput import FetchClock, Throughput
 from schemas.batches import ClipBatch, EventBatch
 
 FETCH, TRAIN, VALIDATE = 3.0, 5.0, 1000.0
@@ -125,3 +126,10 @@ def test_of_events_those_count_that_are_scored(monkeypatch):
 def test_without_a_logger_nothing_is_measured(monkeypatch):
     monkeypatch.setattr(callbacks.throughput, "FetchClock", lambda profiler: pytest.fail("measured"))
     assert told(monkeypatch, [clips(2)], logger=False) == []
+
+
+def test_a_profiler_of_the_users_sees_every_hook():
+    profiler = SimpleProfiler()
+    with FetchClock(profiler).profile("a hook"):
+        pass
+    assert list(profiler.recorded_durations) == ["a hook"]
