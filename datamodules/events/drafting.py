@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import yaml
 
-from datamodules.events.parts import CSV, find_parts, format_of, opened
+from datamodules.events.parts import CSV, XES, find_parts, format_of, opened
+from datamodules.events.xes import CASE, TIME, read_xes
 from schemas.errors import DataError
 
 ROWS = 100_000
@@ -77,7 +78,7 @@ class Draft:
 
 
 def draft(source: str | Path) -> Draft:
-    """Guesses sequence, time, fields and streams of a CSV or Parquet log.
+    """Guesses sequence, time, fields and streams of a CSV, Parquet or XES log.
 
     Raises:
         DataError: where it is no table, or no column could be the sequence or the time.
@@ -89,7 +90,7 @@ def draft(source: str | Path) -> Draft:
     if not moments:
         what = f"none of its columns holds moments in time ({', '.join(map(str, frame))})"
         raise DataError(what, where=source, remedy="Events need a time: a date, or a date with a time of day.")
-    time = max(moments, key=lambda c: (bool(re.search(TIME_NAMES, str(c))), frame[c].nunique()))
+    time = max(moments, key=lambda c: (c == TIME, bool(re.search(TIME_NAMES, str(c))), frame[c].nunique()))
     left_out |= {column: "another moment in time" for column in moments if column != time}
     rest = [column for column in columns if column not in moments]
     split = "column" if "split" in rest and set(frame["split"].dropna()) <= SPLITS else "sequence_hash"
@@ -126,6 +127,9 @@ def _first_rows(source: str | Path) -> tuple[pd.DataFrame, bool]:
         if format_of(parts[0]) == CSV:
             with opened(parts[0]) as file:
                 frame = pd.read_csv(file, nrows=ROWS + 1, dtype=str, keep_default_na=False, na_values=[""])
+        elif format_of(parts[0]) == XES:
+            with opened(parts[0]) as file:
+                frame = read_xes(file, parts[0], least=ROWS + 1).table.to_pandas()
         else:
             table = pa.parquet.ParquetFile(parts[0])
             nested = [f.name for f in table.schema_arrow if pa.types.is_nested(f.type)]
@@ -158,7 +162,7 @@ def _sequence(frame: pd.DataFrame, columns: list, source: str | Path) -> object:
         what = "no column tells sequences apart: none has values that return"
         raise DataError(what, where=source, remedy="Events of one sequence share a value: a case, a user, a machine.")
     named = [column for column in several if re.search(SEQUENCE_NAMES, str(column))]
-    return max(named or several, key=lambda column: sizes[column])
+    return max(named or several, key=lambda column: (column == CASE, sizes[column]))
 
 
 def _no_category(column: pd.Series) -> str | None:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from datamodules.events import xes
 from schemas.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CSV, PARQUET = "CSV", "Parquet"
-FORMATS = {".csv": CSV, ".csv.gz": CSV, ".zip": CSV, ".parquet": PARQUET, ".pq": PARQUET}
+CSV, PARQUET, XES = "CSV", "Parquet", "XES"
+FORMATS = {".csv": CSV, ".csv.gz": CSV, ".zip": CSV, ".parquet": PARQUET, ".pq": PARQUET, ".xes": XES, ".xes.gz": XES}
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 """What reading a truncated, encrypted or otherwise unreadable file raises."""
 _ENDINGS = ", ".join(FORMATS)
@@ -33,11 +34,16 @@ class Part:
 
     def line(self, row: int) -> int:
         """What an editor calls row number `row` (from 0)."""
-        return line_of(self.path, row + 1, self.encoding) if format_of(self.path) == CSV else row + 1
+        if format_of(self.path) == CSV:
+            return line_of(self.path, row + 1, self.encoding)
+        if format_of(self.path) == XES:
+            with opened(self.path) as file:
+                return xes.line_of_event(file, self.path, row)
+        return row + 1
 
 
 def format_of(path: Path) -> str | None:
-    """CSV or Parquet by the file's name; None for anything else."""
+    """CSV, Parquet or XES by the file's name; None for anything else."""
     return next((kind for ending, kind in FORMATS.items() if path.name.lower().endswith(ending)), None)
 
 
@@ -45,7 +51,7 @@ def find_parts(source: str | Path) -> list[Path]:
     """The file itself, or the tables of a folder in name order (hidden and other files are left alone).
 
     Raises:
-        DataError: where nothing is there, nothing is a table, or a folder mixes CSV with Parquet.
+        DataError: where nothing is there, nothing is a table, or a folder mixes formats.
     """
     source = Path(source).expanduser()
     if not source.exists():
@@ -69,7 +75,7 @@ def find_parts(source: str | Path) -> list[Path]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of a CSV, unpacked; raises DataError for a damaged file or a zip that holds not exactly one."""
+    """The bytes of a CSV or XES, unpacked; raises DataError for a damaged file or a zip that holds not exactly one."""
     name = path.name.lower()
     try:
         if name.endswith(".zip"):
@@ -91,7 +97,8 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 def place(frame: "pd.DataFrame", row: int, where: object) -> str:
     """How an error names row number `row` (from 0) of a frame that `read_source` gave: the file, and the row in it.
 
-    Rows of a CSV count as lines in an editor: the header is row 1, blank lines and line breaks in cells count.
+    Rows of a CSV count as lines in an editor: the header is row 1, blank lines and line breaks in cells count. An event
+    of XES has the line at which it begins.
     Parquet has no header: its first row is row 1. A frame from elsewhere has `where` in place of a file.
     """
     for part in frame.attrs.get("parts", ()):

@@ -1,4 +1,4 @@
-"""CSV and Parquet, one file or a folder of parts, to a frame of the columns that are needed."""
+"""CSV, Parquet and XES, one file or a folder of parts, to a frame of the columns that are needed."""
 
 import codecs
 import csv
@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from datamodules.events.parts import CSV, Part, find_parts, format_of, line_of, opened, undecodable
+from datamodules.events.parts import CSV, XES, Part, find_parts, format_of, line_of, opened, undecodable
+from datamodules.events.xes import read_xes
 from schemas.errors import ConfigError, DataError
 
 _BLOCK = 16 * 2**20
@@ -29,13 +30,13 @@ def read_source(source: str | Path, columns: Sequence[str], encoding: str | None
     """Reads some columns of a table.
 
     Args:
-        source: .csv, .csv.gz, .zip of one CSV, .parquet; or a folder of parts, read in name order.
+        source: .csv, .csv.gz, .zip of one CSV, .parquet, .xes, .xes.gz; or a folder of parts, read in name order.
         columns: those to read.
-        encoding: of a CSV; None is UTF-8, with or without a byte order mark.
+        encoding: of a CSV; None is UTF-8, with or without a byte order mark. XES says its own.
 
     Returns:
-        One row a record, in the order of the source. Cells of a CSV are text, an empty one is missing ("NA" is text);
-        Parquet's own types stay. `attrs["parts"]` says which file has which rows (`parts.place`).
+        One row a record, in the order of the source. Cells of CSV and XES are text, an empty one is missing ("NA" is
+        text); Parquet's own types stay. `attrs["parts"]` says which file has which rows (`parts.place`).
 
     Raises:
         DataError: for a file, a column, a row or a byte that cannot be read, naming it.
@@ -43,17 +44,37 @@ def read_source(source: str | Path, columns: Sequence[str], encoding: str | None
     """
     columns, paths = list(dict.fromkeys(columns)), find_parts(source)
     encoding = _codec(encoding or "utf-8")
-    headers = [_header(path, encoding) for path in paths]
-    for path, header in zip(paths, headers, strict=True):
-        _check_alike(path, header, paths[0], headers[0])
-        check_columns(header, columns, path)
-    read = _read_csv if format_of(paths[0]) == CSV else _read_parquet
-    frames = [read(path, columns, encoding) for path in paths]
+    read = _read_logs if format_of(paths[0]) == XES else _read_tables
+    frames = read(paths, columns, encoding)
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     if len(frame) == 0:
         raise DataError("it has a header and no rows", where=source, remedy="Is this the right file?")
     frame.attrs["parts"] = tuple(Part(p, len(f), encoding) for p, f in zip(paths, frames, strict=True))
     return frame
+
+
+def _read_tables(paths: list[Path], columns: list[str], encoding: str) -> list[pd.DataFrame]:
+    headers = [_header(path, encoding) for path in paths]
+    for path, header in zip(paths, headers, strict=True):
+        _check_alike(path, header, paths[0], headers[0])
+        check_columns(header, columns, path)
+    read = _read_csv if format_of(paths[0]) == CSV else _read_parquet
+    return [read(path, columns, encoding) for path in paths]
+
+
+def _read_logs(paths: list[Path], columns: list[str], _: str) -> list[pd.DataFrame]:
+    """XES: an attribute that some events or whole parts lack is empty there; one that all lack is a mistake."""
+    present, frames = {}, []
+    for path in paths:
+        with opened(path) as file:
+            log = read_xes(file, path, columns)
+        present |= dict.fromkeys(log.columns)
+        frames.append(log.table.to_pandas())
+    where = paths[0] if len(paths) == 1 else paths[0].parent
+    if not any(map(len, frames)):
+        raise DataError("it holds no event", where=where, remedy="Is this the right file?")
+    check_columns(present, columns, where)
+    return frames
 
 
 def check_columns(present: Iterable[str], wanted: Iterable[str], where: object) -> None:

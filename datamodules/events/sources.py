@@ -50,7 +50,7 @@ class _Plain:
 
 @dataclass(frozen=True)
 class FileSource(_Plain):
-    """A CSV or Parquet file, or a folder of parts."""
+    """A CSV, Parquet or XES file, or a folder of parts."""
 
     path: str
     encoding: str | None = None

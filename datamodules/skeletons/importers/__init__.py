@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from datamodules.skeletons.store_writer import Clip
     from schemas.skeleton import Skeleton
 
-FORMATS = {
-    name: f"{__name__}.{name}"
-    for name in ("nw_ucla", "wlasl100", "natops", "pyskl", "npz", "ntu", "kinetics", "npy_folder", "islr", "uea")
-}
+_NAMES = ("nw_ucla", "wlasl100", "natops", "pyskl", "npz", "ntu", "kinetics", "npy_folder", "islr", "uea")
+_NAMES += ("spoter", "openhands", "pose")
+FORMATS = {name: f"{__name__}.{name}" for name in _NAMES}
 PERSONS = ("most_moving", "first", "both")
 UNLABELLED = "(unlabelled)"
 """The one class of clips that are read without labels."""
@@ -132,7 +131,7 @@ class Members:
                 where=source,
                 remedy=f"Is this the right data set? It can be had here: {where}",
             )
-        if bad := next((name for name in self.names if not _is_utf8(name)), None):
+        if bad := next((name for name in self.names if not is_utf8(name)), None):
             what = f"the name of its file {ascii(bad)[1:-1]} is not UTF-8"
             raise DataError(what, where=source, remedy="Rename this file.")
         too_large = next((name for name in self.names if sizes[name] > MEMBER_LIMIT), None)
@@ -183,7 +182,7 @@ class Members:
         return fingerprint.of_json({name: fingerprint.of_file(self.source / name) for name in self.names})
 
 
-def _is_utf8(name: str) -> bool:
+def is_utf8(name: str) -> bool:
     """Python gives a file's name with lone surrogates where its bytes are no UTF-8."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
 

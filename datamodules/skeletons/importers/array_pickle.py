@@ -8,12 +8,14 @@ long that is; the file is read to its end before the first clip. A hostile file 
 about 100 times its size.
 """
 
+import io
 import mmap
 import pickletools
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -47,21 +49,43 @@ def read_pickle(path: Path, remedy: str) -> object:
     Raises:
         DataError: when it is no pickle, is cut short, or holds more than arrays, numbers, texts, lists, tuples, dicts.
     """
+    with (
+        _named(path, remedy),
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+    ):
+        return _Machine(path, mapped, HELD, lambda: mapped.madvise(mmap.MADV_DONTNEED)).run()
+
+
+def read_pickle_bytes(content: bytes, where: str, remedy: str) -> object:
+    """The one value in the bytes of a small pickle, as `read_pickle` gives it; its arrays hold their contents."""
+    with _named(where, remedy):
+        return _Machine(None, io.BytesIO(content), len(content), lambda: None).run()
+
+
+@contextmanager
+def _named(where: object, remedy: str) -> Iterator[None]:
+    """Turns what a damaged or hostile pickle raises into a DataError."""
     try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return _Machine(path, mapped).run()
+        yield
     except RefusedError as error:
-        raise DataError(f"{error}; nothing of it was run", where=path, remedy=remedy) from error
+        raise DataError(f"{error}; nothing of it was run", where=where, remedy=remedy) from error
     except (ValueError, IndexError, TypeError, OverflowError, struct.error) as error:
         why = shown(" ".join(str(error).split()))
-        raise DataError(f"it is no pickle, or is damaged ({why})", where=path, remedy=remedy) from error
+        raise DataError(f"it is no pickle, or is damaged ({why})", where=where, remedy=remedy) from error
 
 
 class _Machine:
-    """Follows the instructions of a pickle: a stack of values, the marks in it and the memo."""
+    """Follows the instructions of a pickle: a stack of values, the marks in it and the memo.
 
-    def __init__(self, path: Path, mapped: mmap.mmap):
-        self.mapped = mapped
+    Args:
+        path: where `file` lies on disk; None where nothing is longer than `held`.
+        held: bytes up to which a text or a content is kept as it is.
+        forget: called now and then, to give back the memory of what was read.
+    """
+
+    def __init__(self, path: Path | None, file: BinaryIO | mmap.mmap, held: int, forget: Callable[[], None]):
+        self.file, self.held, self.forget = file, held, forget
         self.stack: list[object] = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}
@@ -80,9 +104,9 @@ class _Machine:
     def run(self) -> object:
         passed = 0
         # A map, unlike a file, gives no more bytes than it has, whatever it is asked for.
-        for opcode, argument, start in pickletools.genops(self.mapped):
+        for opcode, argument, start in pickletools.genops(self.file):
             if start > passed + PASSED_LIMIT:
-                self.mapped.madvise(mmap.MADV_DONTNEED)
+                self.forget()
                 passed = start
             name = opcode.name
             if name == "STOP":
@@ -116,8 +140,8 @@ class _Machine:
                 raise ValueError(f"it takes the value {argument} before it is there")
             return self.memo[argument]
         if name in HEADS:
-            at, end = start + 1 + HEADS[name], self.mapped.tell()
-            return argument if end - at <= HELD else Span(at, end, "UNICODE" in name)
+            at, end = start + 1 + HEADS[name], self.file.tell()
+            return argument if end - at <= self.held else Span(at, end, "UNICODE" in name)
         raise RefusedError(f"it holds {name}, which arrays in plain containers do not need")
 
     def _since_mark(self) -> list[object]:
@@ -171,7 +195,7 @@ class _Machine:
         self.stack.append(made)
 
 
-def _calls(path: Path) -> dict[str, Callable[..., object]]:
+def _calls(path: Path | None) -> dict[str, Callable[..., object]]:
     """What numpy's pickles call, by name; numpy 2 renamed its core, Python 3 its builtins."""
 
     def array(content: object, dtype: object, shape: object, order: object) -> StoredArray:

@@ -33,7 +33,8 @@ class StoredArray:
     order: str
     """C or F."""
     content: bytes | Span
-    path: Path
+    path: Path | None
+    """None where the content is no Span."""
 
     def check(self) -> "StoredArray":
         """Itself; raises ValueError unless it is described as numpy does and its content is as large as it says."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from datamodules.skeletons.importers import FORMATS, Options, load_importer, wlasl100
 from datamodules.skeletons.store import ClipStore
-from experiment.prepare import Request, prepare
+from experiment.preparation.prepare import Request, prepare
 from schemas.errors import ConfigError, DataError
 from tests.datamodules.skeletons.import_fuzz import damaged, fuzz, only_clean_reads
 
