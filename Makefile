@@ -30,7 +30,7 @@ format: $(READY) ## mend what ruff can mend
 torture: $(READY) ## kills, signals, corruptions and many jobs in full
 	ASSAY_TORTURE=full CORRUPTIONS=40 $(BIN)/python -m pytest tests/experiment/test_kills.py tests/experiment/checkpoints/test_corrupt_checkpoints.py tests/experiment/checkpoints/test_hostile_checkpoints.py tests/experiment/test_full_disk.py tests/experiment/sweeps/test_many_jobs.py tests/test_corrupt_stores_and_configs.py
 
-fuzz: $(READY) ## 10,000 damaged files of each format of clips
+fuzz: $(READY) ## 10,000 damaged files of each format
 	FUZZ_EXAMPLES=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -k test_fuzz_ tests/datamodules
 
 tensorboard: $(READY) ## open the dashboard of the newest run or sweep; DIR=logs for all

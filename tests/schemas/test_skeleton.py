@@ -21,6 +21,7 @@ JOINTS_OF = {
     "ntu25": 25,
     "openpose18": 18,
     "pose_hands75": 75,
+    "spoter54": 54,
 }
 GOOD = {
     "joints": ["hip", "left_hand", "right_hand"],

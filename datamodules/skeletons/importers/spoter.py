@@ -31,7 +31,6 @@ from storage import fingerprint
 WHERE = "SPOTER's tables of landmarks, https://github.com/maty-bohacek/spoter."
 OPTIONS = ("labels",)
 REMEDY = f"Mend or remove this row; a sound file, or the form to write: {WHERE}"
-LAYOUT = Path(__file__).with_name("spoter54.yaml")
 BODY = ("nose", "neck", "rightEye", "leftEye", "rightEar", "leftEar", "rightShoulder", "leftShoulder")
 BODY += ("rightElbow", "leftElbow", "rightWrist", "leftWrist")
 FINGERS = ("index", "middle", "ring", "little")
@@ -75,7 +74,7 @@ def _reading(
 ) -> Reading:
     read_too = [] if labels is None else [labels]
     return Reading(
-        layout=load_layout(LAYOUT),
+        layout=load_layout("spoter54"),
         classes=classes,
         total=total,
         source={
