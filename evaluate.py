@@ -3,7 +3,7 @@
 python evaluate.py run=RUN [on=test|val] [checkpoint=best] [crops=N] [flip=true] [weights=learned] [trust=my.Net]
                    [paths.data_dir=FOLDER] [datamodule=NAME] [datamodule.KEY=VALUE ...]
 
-run             a run's folder, or several of one store and split: run=[A,B,C], whose probabilities are averaged
+run             a run's folder, or several on the same data and split: run=[A,B,C], whose probabilities are averaged
 on              the split; an evaluation on test counts as one more opening of it
 checkpoint      best, last, epoch_25: a name under the run's checkpoints
 crops, flip     look at each clip several times: evenly placed stretches of it, and their mirror images
@@ -12,7 +12,7 @@ weights         of several runs: equal (default), or learned on validation
 trust           exact names of your own classes that the run's config may build, between commas
 
 Writes RUN/evaluations/<time>_<split>/: evaluation.json, predictions.parquet, report.md and
-report.html. The temperature is fitted on validation only.
+report.html. The temperature, of events one a field, is fitted on validation only.
 """
 
 import sys

@@ -9,7 +9,8 @@ input        clips: a processed store, a .npy file or a folder of them, a .npz, 
              needed in .npy and .npz); events: a CSV or Parquet with the columns that the run was trained on
 output       a new file, .parquet or .csv
 format ...   as for prepare.py; the format is guessed from the names of the files where it is not given
-temperature  what logits are divided by; default: as fitted by the run's latest evaluation (evaluate.py)
+temperature  of clips, what logits are divided by; default: as fitted by the run's latest evaluation (evaluate.py)
+             on validation, which for events has one a field
 n            the next n events of each sequence; the likeliest value of every field, or drawn with seed=S
 trust        exact names of your own classes that the run's config may build, between commas
 

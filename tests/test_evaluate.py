@@ -16,9 +16,11 @@ from rich.console import Console
 
 import evaluate
 from datamodules.skeletons.store import ClipStore
+from experiment.checkpoints.loading import load_run
 from experiment.configs.compose import compose_config
 from experiment.evaluation import clips as evaluated_clips
 from experiment.evaluation.config import evaluated_config
+from experiment.evaluation.own_temperature import own_temperatures
 from experiment.evaluation.request import Request
 from experiment.evaluation.tables import _members
 from experiment.results.runs import read_run
@@ -33,7 +35,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """Two streams of one store with seeds of their own, and a run of events; at a path with signs of grammars."""
+    """Two streams of one store with seeds of their own, and two runs of events; at a path with signs of grammars."""
     folder = tmp_path_factory.mktemp("a=b, (c)")
     write_clips(folder / "data" / "store", make_clips(200))
     source = write_events(folder / "events.csv", make_events(120))
@@ -46,6 +48,7 @@ def runs(tmp_path_factory) -> Path:
     train("a", *clips)
     train("b", *clips, "seed=1", "datamodule.channels=[bone]")
     train("events", *EVENT_RUN, f"datamodule.source.path='{source}'")
+    train("seed_1", *EVENT_RUN, f"datamodule.source.path='{source}'", "seed=1")
     return folder
 
 
@@ -150,7 +153,7 @@ def test_seeds_and_streams_make_an_ensemble(runs, call):
 @pytest.mark.parametrize("on", ["test", "val"])
 def test_members_are_weighed_by_what_validation_says(on, runs, call):
     code, out, err = call(f"run=[{runs / 'a'},{runs / 'b'}]", "weights=learned", f"on={on}")
-    assert code == 0 and not err and "Weights learned on 40 validation clips: a 0." in out, err
+    assert code == 0 and not err and "Weights learned on 40 validation clips: a " in out, err
     found = read(newest(runs / "a") / "evaluation.json")
     known = found["weights"]
     assert sum(known["values"]) == pytest.approx(1) and known["clips"] == 40 and known["val"][1] <= known["val"][0]
@@ -171,6 +174,50 @@ def test_events_come_out_again_too(runs, call):
     rows = pq.read_table(newest(runs / "events") / "predictions.parquet")
     assert rows["activity nll"].to_numpy().mean() == pytest.approx(found["metrics"]["ce/activity"], abs=1e-6)
     assert set(rows["sequence"].to_pylist()) <= {f"case {number}" for number in range(120)}
+
+
+def test_every_field_of_events_has_a_temperature(runs, call):
+    code, out, err = call(f"run={runs / 'events'}", "on=val")
+    assert code == 0 and not err, err
+    found = read(newest(runs / "events") / "evaluation.json")
+    known = found["temperature"]
+    assert list(known["fields"]) == ["activity", "user", "gap"]
+    for field, row in known["fields"].items():
+        assert row["loss"][0] == found["metrics"][f"ce/{field}"]
+        # On what it was fitted on nothing is lost.
+        assert 0.05 <= row["value"] <= 20 and row["loss"][1] <= row["loss"][0] + 1e-6
+    assert f"Temperatures fitted on {known['events']:,} validation events: activity " in out.replace("\n", " ")
+    assert "the events that they were fitted on" in out and known["loss"][1] <= known["loss"][0]
+    assert own_temperatures(load_run(runs / "events")) == (
+        {field: row["value"] for field, row in known["fields"].items()},
+        newest(runs / "events"),
+    )
+
+
+def test_runs_of_events_make_an_ensemble(runs, call):
+    names = [str(runs / name) for name in ("events", "seed_1")]
+    code, out, err = call(f"run=[{','.join(names)}]")
+    assert code == 0 and not err and "ensemble of 2 runs" in out, err
+    assert "members, each at its temperatures" in out
+    found = read(newest(runs / "events") / "evaluation.json")
+    members = found["of_members"]
+    assert [member["run"] for member in members] == names and all(len(m["temperature"]) == 3 for m in members)
+    nats = [member["figures"]["joint_nll"]["value"] for member in members]
+    # -log is convex: the mean of probabilities costs no more than the mean of the members' costs.
+    assert found["figures"]["joint_nll"]["value"] <= sum(nats) / 2
+    lead = found["beside_its_best"]
+    assert lead["joint_nll"]["value"] == pytest.approx(min(nats) - found["figures"]["joint_nll"]["value"], abs=1e-5)
+    assert "Lead over its best member" in (newest(runs / "events") / "report.md").read_text()
+    assert read(newest(runs / "events") / "status.json")["verdict"]["sentence"] in out
+
+
+def test_members_of_events_read_the_same_windows(runs, call, tmp_path):
+    config = yaml.safe_load((runs / "seed_1" / "config.yaml").read_text())
+    words = [*EVENT_RUN, f"datamodule.source.path='{config['datamodule']['source']['path']}'", "trainer.max_epochs=1"]
+    words += [f"paths.log_dir='{runs / 'logs'}'", "datamodule.src_seq_len=3"]
+    run_training(compose_config(words), str(tmp_path / "other"), words, False)
+    code, _, err = call(f"run={runs / 'events'},{tmp_path / 'other'}")
+    assert code == 2 and "its src_seq_len is 3, the run's is 4" in err and "Members read the same windows" in err
 
 
 def test_data_that_was_moved_is_found(runs, call, tmp_path):
@@ -205,7 +252,7 @@ def test_clips_that_were_trained_on_are_counted(runs, call, tmp_path):
         (["run={a}", "datamodule.frames=4"], "datamodule.frames: the model reads what it was trained to read"),
         (["run={events}", "paths.data_dir=/nowhere"], "paths.data_dir: the run's data does not lie below"),
         (["run={events}", "crops=2"], "events have neither crops nor mirror images"),
-        (["run=[{events},{a}]"], "runs of events cannot be averaged"),
+        (["run=[{events},{a}]"], "it is of clips, "),
         (["run=[{events},{a}]", "weights=learned"], "weights: weights are learned of runs of clips"),
         (["run=[{a},{b}]", "datamodule.split.seed=1", "checkpoint=epoch_7"], "no checkpoints/epoch_7.ckpt"),
         (["run=[{a},{a}]"], "run: a run is named twice"),

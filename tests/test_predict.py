@@ -307,6 +307,28 @@ def test_the_next_event_of_a_log_is_what_the_model_says_of_it(runs, log, call, t
             assert dict(zip(rows["value"], rows["probability"], strict=True)) == pytest.approx(expected, abs=1e-5)
 
 
+def test_the_next_events_probabilities_are_at_the_runs_own_temperatures(runs, call, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(runs / "events", run)
+    words, temperature = [f"run={run}", f"input={runs / 'events.csv'}", "top=99", "n=2"], {"activity": 2.0, "user": 0.5}
+    _, out, _ = call(*words, f"output={tmp_path / 'raw.parquet'}")
+    assert "no evaluation of this checkpoint on its own data has fitted temperatures" in out
+    fields = {name: {"value": value} for name, value in {**temperature, "gap": 1.0}.items()}
+    evaluation(run, "1_test", None, temperature={"fields": fields})
+    _, out, err = call(*words, f"output={tmp_path / 'own.parquet'}")
+    assert not err and "temperatures of the evaluation 1_test (activity 2.000, user 0.500, gap 1.000)" in out
+    raw, own = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("raw", "own"))
+    next_one = raw["step"] == 1
+    power = 1 / raw["field"].map({**temperature, "gap": 1.0})
+    scaled = raw["probability"].astype(float) ** power
+    expected = scaled / scaled[next_one].groupby([raw["sequence"], raw["field"]]).transform("sum")
+    assert own["probability"][next_one].to_numpy() == pytest.approx(expected[next_one].to_numpy(), abs=1e-5)
+    assert own.drop(columns="probability").equals(raw.drop(columns="probability"))
+    assert own[~next_one].equals(raw[~next_one]) and "those of later steps are not" in out
+    _, out, _ = call(*words, "seed=1", f"output={tmp_path / 'drawn.parquet'}")
+    assert "without a temperature: events are drawn by them" in out
+
+
 def test_unknown_values_are_counted(runs, log, call, tmp_path):
     other = log.drop(columns="split").assign(activity=log["activity"].replace("check", "never seen"))
     other.to_parquet(tmp_path / "log.parquet")

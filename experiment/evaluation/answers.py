@@ -1,6 +1,6 @@
 """What a net says of a whole split, batch by batch with a bar, and what that comes to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import lightning as L
@@ -28,6 +28,8 @@ class Evaluated:
     """A row a clip or event."""
     module: L.LightningModule | None = None
     """For which baselines of events are counted."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the figures must know, a sentence each."""
 
 
 def collect(member: OpenedRun, split: str, answer: Callable[[object], object]) -> ClipOutput | EventScores:
@@ -36,11 +38,15 @@ def collect(member: OpenedRun, split: str, answer: Callable[[object], object]) -
     Args:
         answer: from a batch to a ClipOutput or EventOutput.
     """
-    loader = {"val": member.datamodule.val_dataloader, "test": member.datamodule.test_dataloader}[split]()
-    keeper, console = member.task.keeper("", lower_is_better=False), get_console()
-    title = f"{member.folder.resolve().name}, {SPLITS[split]}"
-    shown = track(loader, title, console=console, transient=True, disable=not console.is_terminal)
-    for number, batch in enumerate(shown):
+    keeper = member.task.keeper("", lower_is_better=False)
+    for number, batch in enumerate(batches_of(member, split)):
         keeper.on_test_batch_end(None, None, answer(batch), batch, number)
     keeper.on_test_epoch_end(None, None)
     return keeper.test
+
+
+def batches_of(member: OpenedRun, split: str) -> Iterable:
+    """The batches of a split, with a bar in a terminal."""
+    loader = {"val": member.datamodule.val_dataloader, "test": member.datamodule.test_dataloader}[split]()
+    title, console = f"{member.folder.resolve().name}, {SPLITS[split]}", get_console()
+    return track(loader, title, console=console, transient=True, disable=not console.is_terminal)

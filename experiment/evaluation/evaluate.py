@@ -82,7 +82,7 @@ def _evaluate(members: Sequence[OpenedRun], request: Request, folder: RunFolder,
         from experiment.evaluation.events import evaluate
     evaluated = evaluate(members, request)
     numbers, verdict, missing = _judged(first, evaluated, request.on)
-    numbers |= _what(members, request) | evaluated.numbers | {"notes": notes}
+    numbers |= _what(members, request) | evaluated.numbers | {"notes": [*notes, *evaluated.notes]}
     folder.write_json("evaluation.json", numbers)
     table = BytesIO()
     pq.write_table(evaluated.predictions, table)

@@ -1,16 +1,19 @@
-"""What a run says of the events of a split: figures, and a row an event.
+"""What runs say of the events of a split: figures, temperatures, and a row an event.
 
-An event model tells what its targets cost and how sure it was of its first choice, not whole distributions: so there
-is no temperature, and no average of several runs.
+A run's own figures are those of its test, without a temperature; beside them stands what its temperatures change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
 from callbacks.predictions import EventScores
-from experiment.evaluation.answers import Evaluated, collect
-from experiment.evaluation.figures import event_figures
+from experiment.evaluation.answers import Evaluated, batches_of
+from experiment.evaluation.event_ensemble import CALIBRATED, WHOLE, EventEnsemble
+from experiment.evaluation.figures import Figure, event_figures, event_lead
+from experiment.evaluation.numbers import reliability
 from experiment.evaluation.opened_runs import OpenedRun
 from experiment.evaluation.request import Request
 from experiment.prediction.inference import EventInference
@@ -18,21 +21,129 @@ from lightning_modules.field_metrics import FieldMetrics
 from schemas.batches import EventBatch, EventOutput
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What one answer comes to over a split."""
+
+    scores: EventScores
+    metrics: dict[str, float]
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        return event_figures(self.scores, self.metrics)
+
+
 def evaluate(members: Sequence[OpenedRun], request: Request) -> Evaluated:
-    """The one run's answers."""
-    (member,) = members
-    module = member.task.build_module(member.config, member.datamodule)
-    module.net, inference = member.run.model, EventInference(member.run)
-    metrics: FieldMetrics = module.metrics[request.on]
+    """One run's answers, or those of the ensemble of several."""
+    first, voices = members[0], [EventInference(member.run) for member in members]
+    module = first.task.build_module(first.config, first.datamodule)
+    module.net = first.run.model
+    own: FieldMetrics = module.metrics[request.on]
+    if not voices[0].tells_distributions:
+        whole = _measure(first, request.on, lambda batch: {WHOLE: voices[0].evaluate(batch)}, own)[WHOLE]
+        return Evaluated(whole.scores, whole.figures, {"metrics": whole.metrics}, _table(first, whole.scores), module)
 
-    def answer(batch: EventBatch) -> EventOutput:
-        output = inference.evaluate(batch)
-        metrics.update(output)
-        return output
+    ensemble = EventEnsemble(voices)
+    if first.task.count(first.datamodule, "val"):
+        ensemble.fit(lambda: batches_of(first, "val"))
+    found = _measure(first, request.on, ensemble.answers, own)
+    whole = found[WHOLE]
+    numbers, notes = {"metrics": whole.metrics, "temperature": None}, ["No temperature could be fitted on validation."]
+    if ensemble.of_whole is not None:
+        numbers |= _calibration(ensemble, found, own.fields)
+        notes = [temperature_words(numbers["temperature"], request.on)]
+    if len(members) > 1:
+        numbers |= _beside_members(members, ensemble, found)
+        notes.append(lead_words(numbers["beside_its_best"]))
+    return Evaluated(whole.scores, whole.figures, numbers, _table(first, whole.scores), module, tuple(notes))
 
-    scores = collect(member, request.on, answer)
-    known = {name: float(value) for name, value in metrics.compute().items()}
-    return Evaluated(scores, event_figures(scores, known), {"metrics": known}, _table(member, scores), module)
+
+def _measure(
+    member: OpenedRun, on: str, answer: Callable[[EventBatch], Mapping[str, EventOutput]], like: FieldMetrics
+) -> dict[str, Measured]:
+    """Every answer to every batch of a split, by the answer's name."""
+    keepers, metrics = {}, {}
+    for number, batch in enumerate(batches_of(member, on)):
+        for name, output in answer(batch).items():
+            keeper = keepers.setdefault(name, member.task.keeper("", lower_is_better=False))
+            keeper.on_test_batch_end(None, None, output, batch, number)
+            metrics.setdefault(name, FieldMetrics(like.fields, like.chained)).update(output)
+    for keeper in keepers.values():
+        keeper.on_test_epoch_end(None, None)
+    known = {name: {key: float(value) for key, value in each.compute().items()} for name, each in metrics.items()}
+    return {name: Measured(keeper.test, known[name]) for name, keeper in keepers.items()}
+
+
+def _calibration(ensemble: EventEnsemble, found: Mapping[str, Measured], fields: Sequence[str]) -> dict:
+    """The temperatures, and cross-entropy and calibration error without and with them."""
+    pair = [found[WHOLE].metrics, found[CALIBRATED].metrics]
+    given = "" if ensemble.chain is None else "_given_earlier"
+
+    def both(name: str) -> list[float]:
+        return [metrics[name] for metrics in pair]
+
+    by_field = {
+        field: {
+            "value": value,
+            "loss": both(f"ce{given}/{field}"),
+            "calibration_error": both(f"calibration_error{given}/{field}"),
+        }
+        for field, value in zip(fields, ensemble.of_whole, strict=True)
+    }
+    scores = found[CALIBRATED].scores
+    return {
+        "temperature": {
+            "events": ensemble.events,
+            "fields": by_field,
+            "loss": both("loss"),
+            "calibration_error": both("calibration_error"),
+        },
+        "calibrated": reliability(scores.confidence.numpy().ravel(), scores.hit.numpy().ravel()),
+    }
+
+
+def _beside_members(
+    members: Sequence[OpenedRun], ensemble: EventEnsemble, found: Mapping[str, Measured]
+) -> dict[str, object]:
+    """Every member by itself, at its temperatures, and the lead over the best of them."""
+    alone = [found[str(number)] for number in range(len(members))]
+    best = min(range(len(members)), key=lambda number: alone[number].metrics["joint_nll"])
+    lead = event_lead(found[WHOLE].scores, alone[best].scores)
+    return {
+        "of_members": [
+            {
+                "run": str(member.folder),
+                "temperature": temperature_D,
+                "figures": {name: figure.to_dict() for name, figure in each.figures.items()},
+            }
+            for member, temperature_D, each in zip(members, ensemble.of_members, alone, strict=True)
+        ],
+        "beside_its_best": {
+            "best": str(members[best].folder),
+            **{name: figure.to_dict() for name, figure in lead.items()},
+        },
+    }
+
+
+def temperature_words(known: Mapping, on: str) -> str:
+    """What calibration by a temperature a field changes, in words."""
+    values = ", ".join(f"{field} {row['value']:.3f}" for field, row in known["fields"].items())
+    (raw, scaled), (before, after) = known["loss"], known["calibration_error"]
+    same = " These are the events that they were fitted on." if on == "val" else ""
+    return (
+        f"Temperatures fitted on {known['events']:,} validation events: {values}; means over the fields: calibration "
+        f"error {before:.3f} -> {after:.3f}, cross-entropy {raw:.4f} -> {scaled:.4f} nats.{same}"
+    )
+
+
+def lead_words(beside: Mapping) -> str:
+    """How an ensemble stands beside its best member, in words."""
+    said = []
+    for metric, label in (("accuracy", "accuracy"), ("joint_nll", "nats an event")):
+        low, high = beside[metric]["interval"]
+        said.append(f"{label} {beside[metric]['value']:+.4f} [{low:+.4f}, {high:+.4f}]")
+    name = Path(beside["best"]).name
+    return f"Lead over its best member ({name}, chosen in hindsight), event by event: {'; '.join(said)}."
 
 
 def _table(member: OpenedRun, scores: EventScores) -> pa.Table:

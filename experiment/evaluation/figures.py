@@ -74,3 +74,16 @@ def event_figures(scores: EventScores, metrics: Mapping[str, float]) -> dict[str
 def paired_lead(lead_N: np.ndarray) -> Figure:
     """The mean of [N] differences between two answers to the same clips, clips drawn in pairs."""
     return Figure(float(lead_N.mean()), grouped_interval(lead_N, np.arange(len(lead_N))))
+
+
+def event_lead(ahead: EventScores, behind: EventScores) -> dict[str, Figure]:
+    """How far one answer is ahead of another to the same events: mean accuracy over the fields, and nats an event."""
+    sequence_N = ahead.sequence_id.numpy()
+    leads = {
+        "accuracy": ahead.hit.double().mean(1) - behind.hit.double().mean(1),
+        "joint_nll": behind.nll.double().sum(1) - ahead.nll.double().sum(1),
+    }
+    return {
+        name: Figure(float(lead_N.mean()), grouped_interval(lead_N.numpy(), sequence_N))
+        for name, lead_N in leads.items()
+    }

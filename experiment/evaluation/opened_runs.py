@@ -11,7 +11,9 @@ from experiment.build import build_datamodule
 from experiment.checkpoints.loading import LoadedRun, load_run
 from experiment.evaluation.config import evaluated_config
 from experiment.evaluation.request import SPLITS, Request
+from experiment.prediction.inference import chain_of
 from experiment.tasks.task import Task, task_of
+from models.event_predictor.predictor import EventPredictor
 from schemas.clips import ClipSchema
 from schemas.errors import ConfigError, DataError, ExperimentError
 from schemas.events import EventSchema
@@ -106,15 +108,34 @@ def refuse_what_cannot_be_done(members: Sequence[OpenedRun], request: Request) -
     if first.task.unit != "clips" and request.weights == "learned":
         raise ConfigError("weights are learned of runs of clips", where="weights", remedy="Use weights=equal.")
     for other in members[1:]:
-        if other.task.unit != "clips" or first.task.unit != "clips":
-            what = "runs of events cannot be averaged: they tell what their targets cost, not whole distributions"
-            raise ConfigError(what, where="run", remedy="Evaluate them one by one.")
-        if other.run.schema.classes != first.run.schema.classes:
+        if other.task.unit != first.task.unit:
+            raise ConfigError(f"it is of {other.task.unit}, {first.folder} of {first.task.unit}", where=other.folder)
+        if first.task.unit == "clips" and other.run.schema.classes != first.run.schema.classes:
             raise DataError(f"its classes are not those of {first.folder}", where=other.folder)
         for key, what in FINGERPRINTS.items():
             if other.facts[key] != first.facts[key]:
-                remedy = "An ensemble answers to the same clips: name runs of one store and split."
+                source = "one store and split" if first.task.unit == "clips" else "one log and split"
+                remedy = f"An ensemble answers to the same {first.task.unit}: name runs of {source}."
                 raise DataError(f"its {what} is not that of {first.folder}", where=other.folder, remedy=remedy)
+    if first.task.unit == "events" and len(members) > 1:
+        _refuse_other_events(members)
+
+
+def _refuse_other_events(members: Sequence[OpenedRun]) -> None:
+    """Raises ConfigError where runs of events have no common mixture."""
+    for member in members:
+        if not isinstance(member.run.model, EventPredictor):
+            what = "its net tells what its targets cost, not whole distributions, which an ensemble averages"
+            raise ConfigError(what, where=member.folder, remedy="Evaluate it by itself.")
+    first = members[0]
+    for other in members[1:]:
+        for what, mine, theirs in _parts_of_events(first.run.schema, other.run.schema):
+            if mine != theirs:
+                remedy = f"Members read the same windows, here those of {first.folder}: use the same data settings."
+                raise ConfigError(_differing(what, mine, theirs), where=other.folder, remedy=remedy)
+        if chain_of(other.run.model) != chain_of(first.run.model):
+            what = f"its fields are not predicted in the order of {first.folder}, or one of the two has no order"
+            raise ConfigError(what, where=other.folder, remedy="Use runs of the same model.heads and model.order.")
 
 
 def notes_on(members: Sequence[OpenedRun], request: Request) -> list[str]:

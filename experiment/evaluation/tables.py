@@ -1,6 +1,6 @@
 """What an evaluation prints."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich import box
@@ -29,6 +29,8 @@ def print_evaluation(numbers: Mapping, folder: Path, console: Console) -> None:
         console.print(lead_words(numbers["beside_its_best"]), markup=False, soft_wrap=True)
         if said := weight_words(numbers):
             console.print(said, markup=False, soft_wrap=True)
+    if "of_members" in numbers:
+        console.print(_members_of_events(numbers))
     rows = dict(list(numbers["table"].items())[:ROWS])
     console.print(_by_part(rows, numbers["table_title"]))
     if (left := len(numbers["table"]) - len(rows)) > 0:
@@ -65,23 +67,40 @@ def _figures(numbers: Mapping) -> Table:
 
 
 def _members(numbers: Mapping) -> Table:
-    """Each figure above its interval; where it is narrow, names end in an ellipsis and the numbers stay whole."""
-    title = "members, each at its temperature; 95 % below"
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    table.add_column("run", max_width=NAME_WIDTH)
-    for heading in ("accuracy", "macro-F1", "cross-entropy", "temperature"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = _table_of_members("temperature", ("accuracy", "macro-F1", "cross-entropy", "temperature"))
     for one in numbers["members"]:
         known, temperature = one["figures"], one["temperature"]
         table.add_row(
-            # Not the column's own no_wrap, which would take the width that is missing from every column.
-            Text(Path(one["run"]).name, no_wrap=True, overflow="ellipsis"),
+            _name(one),
             _with_interval(known["accuracy"]),
             f"{known['macro_f1']['value']:.4f}",
             _with_interval(known["loss"]),
             "" if temperature is None else f"{temperature:.3f}",
         )
     return table
+
+
+def _members_of_events(numbers: Mapping) -> Table:
+    table = _table_of_members("temperatures", ("accuracy", "nats an event"))
+    for one in numbers["of_members"]:
+        known = one["figures"]
+        table.add_row(_name(one), _with_interval(known["accuracy"]), _with_interval(known["joint_nll"]))
+    return table
+
+
+def _table_of_members(what: str, headings: Sequence[str]) -> Table:
+    """Each figure above its interval; where it is narrow, names end in an ellipsis and the numbers stay whole."""
+    title = f"members, each at its {what}; 95 % below"
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    table.add_column("run", max_width=NAME_WIDTH)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _name(member: Mapping) -> Text:
+    # Not the column's own no_wrap, which would take the width that is missing from every column.
+    return Text(Path(member["run"]).name, no_wrap=True, overflow="ellipsis")
 
 
 def _with_interval(figure: Mapping) -> str:

@@ -1,12 +1,14 @@
 """An exported event predictor beside the model that it came from, at sizes with which it was not traced."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import onnxruntime
 import torch
 
-from experiment.export.event_graph import Inputs, is_chained
+from experiment.export.event_graph import Inputs
+from experiment.prediction.inference import chain_of
 from models.event_predictor.generation import generate
 from models.event_predictor.predictor import EventPredictor
 from schemas.batches import EventBatch
@@ -24,25 +26,33 @@ def traced_size(schema: EventSchema) -> tuple[int, int, int]:
 def checked_sizes(schema: EventSchema) -> list[tuple[int, int, int]]:
     """The same of the batches that are tried, up to the longest that the run reads."""
     most, past = schema.tgt_seq_len, schema.src_seq_len
-    return list(dict.fromkeys([(1, 1, 1), (4, min(2, most), past), (1, most, 1), (5, most, past)]))
+    return list(dict.fromkeys([(1, 1, 1), (4, min(2, most), past), (1, most, 1), (2, most, past)]))
 
 
-def differences(session: onnxruntime.InferenceSession, net: EventPredictor) -> dict[tuple[int, int, int], float]:
+def differences(
+    session: onnxruntime.InferenceSession, net: EventPredictor, temperature_D: Sequence[float]
+) -> dict[tuple[int, int, int], float]:
     """(windows, events, past events) -> the largest difference of a probability."""
-    return {size: difference(session, net, size) for size in checked_sizes(net.schema)}
+    return {size: difference(session, net, temperature_D, size) for size in checked_sizes(net.schema)}
 
 
-def difference(session: onnxruntime.InferenceSession, net: EventPredictor, size: tuple[int, int, int]) -> float:
+def difference(
+    session: onnxruntime.InferenceSession,
+    net: EventPredictor,
+    temperature_D: Sequence[float],
+    size: tuple[int, int, int],
+) -> float:
     """Between the file and what `generate` draws the next event from; infinite where the file cannot be run."""
     batch = random_windows(net.schema, *size)
     drawn = generate(net, batch, 1, generator=torch.Generator().manual_seed(size[1]))
-    chosen_BD = drawn.values[:, 0][:, list(net.schema.dynamic)] if is_chained(net) else None
+    chosen_BD = drawn.values[:, 0][:, list(net.schema.dynamic)] if chain_of(net) else None
     given = inputs_of(_with_rubbish(batch), chosen_BD)
     try:
         found = session.run(None, {name: tensor.numpy() for name, tensor in given.given.items()})
     except Exception:  # onnxruntime's errors have no class of their own above them
         return float("inf")
-    expected = [p_BV.numpy() for p_BV in drawn.first]
+    pairs = zip(drawn.first, temperature_D, strict=True)
+    expected = [(p_BV.log() / temperature).softmax(dim=1).numpy() for p_BV, temperature in pairs]
     if any(a.shape != b.shape for a, b in zip(found, expected, strict=True)):
         return float("inf")
     return max(float(np.abs(a - b).max()) for a, b in zip(found, expected, strict=True))

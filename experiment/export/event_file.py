@@ -5,6 +5,7 @@ Legend: B windows, D dynamic fields, V values of one field.
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -12,19 +13,27 @@ import torch
 
 from experiment.checkpoints.loading import LoadedRun
 from experiment.export.event_check import differences, inputs_of, random_windows, traced_size
-from experiment.export.event_graph import Inputs, NextEvent, is_chained, simple_functions
+from experiment.export.event_graph import Inputs, NextEvent, simple_functions
 from experiment.export.exported import Exported, origin_of, write_checked
 from experiment.export.onnx_graph import OPSET, as_the_exporter_needs_it, without_its_warnings
+from experiment.prediction.inference import chain_of
 from models.event_predictor.predictor import EventPredictor
 from schemas.errors import ConfigError
 from schemas.events import UNK, EventSchema
 
 
-def export_events(run: LoadedRun, path: Path) -> Exported:
+def export_events(
+    run: LoadedRun, path: Path, temperatures: Mapping[str, float] | None = None, facts: Mapping[str, str] | None = None
+) -> Exported:
     """Writes a run's event predictor to one ONNX file, checked; an older file stays unless the new one is right.
 
     The graph reads what `event_graph.Inputs` says and gives `probability_FIELD` [B, V] float32 for every dynamic
     field, of the event after each window, as `predict.py` does.
+
+    Args:
+        run: a run of events.
+        temperatures: of every dynamic field, in their order; None: 1, and the metadata call them unknown.
+        facts: more lines of the metadata.
 
     Raises:
         ConfigError: its net cannot be exported, or the file differs from the model.
@@ -35,11 +44,12 @@ def export_events(run: LoadedRun, path: Path) -> Exported:
             f"a net of the class {kind} cannot be exported", where=run.path, remedy="An EventPredictor can."
         )
     batch = random_windows(run.schema, *traced_size(run.schema))
-    chosen_BD = torch.ones(batch.size, len(run.schema.dynamic), dtype=torch.int64) if is_chained(run.model) else None
+    chosen_BD = torch.ones(batch.size, len(run.schema.dynamic), dtype=torch.int64) if chain_of(run.model) else None
+    temperature_D = [1.0] * len(run.schema.dynamic) if temperatures is None else list(temperatures.values())
     return write_checked(
-        onnx.load_from_string(traced(run, inputs_of(batch, chosen_BD))),
-        describe(run),
-        lambda session: differences(session, run.model),
+        onnx.load_from_string(traced(run, inputs_of(batch, chosen_BD), temperature_D)),
+        describe(run, temperatures) | dict(facts or {}),
+        lambda session: differences(session, run.model, temperature_D),
         path,
         run.path,
         holds=f"the next event's {len(run.schema.dynamic)} fields",
@@ -47,13 +57,13 @@ def export_events(run: LoadedRun, path: Path) -> Exported:
     )
 
 
-def traced(run: LoadedRun, inputs: Inputs) -> bytes:
+def traced(run: LoadedRun, inputs: Inputs, temperature_D: Sequence[float]) -> bytes:
     """The graph as ONNX, its sizes free; raises ConfigError for a part that has no ONNX form."""
     given, schema, written = inputs.given, run.schema, io.BytesIO()
     outputs = [f"probability_{name}" for name in schema.dynamic_names]
     axes = inputs.axes(schema) | {name: {0: "windows"} for name in outputs}
     names = {"input_names": list(given), "output_names": outputs, "dynamic_axes": axes}
-    graph = NextEvent(run.model, tuple(given)).eval()
+    graph = NextEvent(run.model, tuple(given), temperature_D).eval()
     try:
         with as_the_exporter_needs_it(), simple_functions(), without_its_warnings():
             torch.onnx.export(graph, tuple(given.values()), written, dynamo=False, opset_version=OPSET, **names)
@@ -63,7 +73,7 @@ def traced(run: LoadedRun, inputs: Inputs) -> bytes:
     return written.getvalue()
 
 
-def describe(run: LoadedRun) -> dict[str, str]:
+def describe(run: LoadedRun, temperatures: Mapping[str, float] | None) -> dict[str, str]:
     """What whoever runs the file must know of it."""
     schema, heads = run.schema, run.model.heads
     fields = [
@@ -78,8 +88,9 @@ def describe(run: LoadedRun) -> dict[str, str]:
         "src_seq_len": str(schema.src_seq_len),
         "tgt_seq_len": str(schema.tgt_seq_len),
         "context_at": schema.context_at,
-        "heads": "chained" if is_chained(run.model) else "independent",
+        "heads": "chained" if chain_of(run.model) else "independent",
         "order": json.dumps([schema.dynamic_names[number] for number in heads.order]),
+        "temperature": "unknown" if temperatures is None else json.dumps(dict(temperatures)),
         "preprocessing": "none in the graph: an event is the numbers of its fields' values; a window is a sequence's "
         f"newest events, {schema.tgt_seq_len} at most; a source row holds the newest events, {schema.src_seq_len} at "
         f"most, with an earlier time than its cut-off, {cut_off}; gaps and ages are log(1 + seconds)",

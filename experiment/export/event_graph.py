@@ -6,7 +6,7 @@ Legend: B windows, T events (the longest window's), C cut-offs (1, or T), R sour
 D dynamic fields, V values of one field.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -58,16 +58,22 @@ class NextEvent(nn.Module):
     """What is exported: from windows to the distribution of every dynamic field of the event that follows each.
 
     As in prediction, UNK has no part in it, except of a field that has no other value.
+
+    Args:
+        names: of the inputs, in order.
+        temperature_D: what the log probabilities of each dynamic field are divided by.
     """
 
-    def __init__(self, net: EventPredictor, names: tuple[str, ...]):
+    def __init__(self, net: EventPredictor, names: tuple[str, ...], temperature_D: Sequence[float]):
         super().__init__()
-        self.net, self.names = deepcopy(net), names
+        self.net, self.names, self.temperature_D = deepcopy(net), names, tuple(temperature_D)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The inputs of `names` -> D tensors [B, V], in field order; chained, each given those before it as chosen."""
         batch, net = self._batch(Inputs(**dict(zip(self.names, inputs, strict=True)))), self.net
-        return tuple(_without_unknown(log_p_BV).softmax(dim=1) for log_p_BV in log_probabilities(net, batch))
+        log_p = net.heads.distributions(net.decode(batch), batch, net.embedding)
+        pairs = zip(log_p, self.temperature_D, strict=True)
+        return tuple((_without_unknown(log_p_BV) / temperature).softmax(dim=1) for log_p_BV, temperature in pairs)
 
     def _batch(self, given: Inputs) -> EventBatch:
         """As a batch whose last target is the chosen event, and nothing but it is scored."""
@@ -101,20 +107,6 @@ class NextEvent(nn.Module):
         )
 
 
-def log_probabilities(net: EventPredictor, batch: EventBatch) -> list[Tensor]:
-    """For every dynamic field [N, V], of the N scored targets; chained, given the target's own earlier fields."""
-    heads, h_BTd = net.heads, net.decode(batch)
-    target_ND, history = heads._scored(h_BTd, batch)
-    state_DNd = heads._states(h_BTd, history, target_ND)
-    logits = heads._logits(state_DNd, net.embedding)
-    return [heads._log_probability(d, logits_NV, state_DNd[d], history) for d, logits_NV in enumerate(logits)]
-
-
-def is_chained(net: EventPredictor) -> bool:
-    """Whether a field's distribution depends on the event's other fields."""
-    return net.heads.states is not None and net.heads.states.chained
-
-
 def _without_unknown(log_p_BV: Tensor) -> Tensor:
     unknown_V = torch.arange(log_p_BV.shape[1]) == UNK
     return log_p_BV.masked_fill(unknown_V, -torch.inf) if log_p_BV.shape[1] > UNK + 1 else log_p_BV
@@ -124,6 +116,8 @@ def _without_unknown(log_p_BV: Tensor) -> Tensor:
 def simple_functions() -> Iterator[None]:
     """Functions that the exporter does not know, as those that it does."""
     with ExitStack() as stack:
+        # The nets' own faster forms of Mish and dropout are left out, as by `torch.compile`.
+        stack.enter_context(patch.object(torch.compiler, "is_compiling", lambda: True))
         stack.enter_context(patch.object(F, "embedding_bag", _bag))
         stack.enter_context(patch.object(F, "layer_norm", partial(_layer_norm, F.layer_norm)))
         stack.enter_context(patch.object(torch, "logaddexp", _logaddexp))

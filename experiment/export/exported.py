@@ -39,10 +39,8 @@ class Exported:
         lines += [f"  {each}" for each in self.inputs]
         lines += [f"preprocessing: {self.metadata['preprocessing']}", "largest difference from the model"]
         lines += [f"  {self.sizes.format(*sizes)}: {d:.1e}" for sizes, d in self.differences.items()]
-        if "temperature" in self.metadata:
-            origin = self.metadata.get("temperature_from", "as asked for")
-            lines.append(f"temperature: {self.metadata['temperature']} ({origin})")
-        return "\n".join(lines)
+        origin = self.metadata.get("temperature_from", "as asked for")
+        return "\n".join([*lines, f"temperature: {self.metadata['temperature']} ({origin})"])
 
 
 def write_checked(

@@ -13,7 +13,7 @@ import onnx
 
 from datamodules.skeletons.features import count_channels
 from experiment.checkpoints.loading import LoadedRun, load_run
-from experiment.evaluation.own_temperature import own_temperature
+from experiment.evaluation.own_temperature import own_temperature, own_temperatures
 from experiment.export.event_file import export_events
 from experiment.export.exported import Exported, origin_of, write_checked
 from experiment.export.onnx_check import differences, random_clips
@@ -29,21 +29,24 @@ TRACED = (3, 7)
 
 
 def export_run(request: Request) -> Exported:
-    """Opens a run and exports it; of clips at the temperature that is asked for or its own evaluation has fitted.
+    """Opens a run and exports it, at the temperature that is asked for or its own evaluation has fitted.
 
     Raises:
         ConfigError: it cannot be exported, or an option has no meaning for it.
     """
     run = load_run(request.run, request.trust, request.checkpoint)
-    if isinstance(run.schema, EventSchema):
+    of_events = isinstance(run.schema, EventSchema)
+    if of_events:
         request.refuse(OF_CLIPS, "events")
-        return export_events(run, request.output)
     temperature, origin = request.temperature, "as asked for"
     if temperature is None:
         origin = "no evaluation of this checkpoint on its own data, so that the probabilities are uncalibrated"
-        if (fitted := own_temperature(run)) is not None:
+        if (fitted := own_temperatures(run) if of_events else own_temperature(run)) is not None:
             temperature, origin = fitted[0], f"evaluation {fitted[1].name}"
-    return export_onnx(run, request.output, request.coordinates, temperature, {"temperature_from": origin})
+    facts = {"temperature_from": origin}
+    if of_events:
+        return export_events(run, request.output, temperature, facts)
+    return export_onnx(run, request.output, request.coordinates, temperature, facts)
 
 
 def export_onnx(

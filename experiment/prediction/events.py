@@ -7,7 +7,7 @@ Legend: S sequences, N events, B sequences of a batch, P events that the decoder
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from datamodules.events.table import EventTable
 from datamodules.events.vocabulary import FieldSpec, TableSpec, build_table
 from datamodules.events.windows import EventWindows
 from experiment.checkpoints.loading import LoadedRun
+from experiment.evaluation.own_temperature import own_temperatures
 from experiment.prediction.file import Job
 from experiment.prediction.inference import EventInference, moved
 from experiment.prediction.request import OF_CLIPS, Request
@@ -54,6 +55,8 @@ def event_job(run: LoadedRun, request: Request) -> Job:
     """What `predict.py` does with a run of events.
 
     Each next event takes the likeliest value of every field, or with a seed draws it; the same seed draws the same.
+    The probabilities of the next event are at the temperatures that the run's own evaluation fitted: on true
+    histories, so that they say nothing of the steps after it, whose past is made up, and nothing is drawn by them.
 
     Raises:
         ConfigError, DataError: the log is not what the run reads, or an option has no meaning.
@@ -63,6 +66,7 @@ def event_job(run: LoadedRun, request: Request) -> Job:
     source = FileSource(str(request.input), _data_settings(run)[1])
     table = read_log(run, source)
     histories = Histories(table, run.schema)
+    temperature_D, said = _temperatures(run, request)
     facts = {
         "task": "events",
         "checkpoint": fingerprint.of_file(run.path),
@@ -70,6 +74,7 @@ def event_job(run: LoadedRun, request: Request) -> Job:
         "n": request.n,
         "seed": request.seed,
         "top": request.top,
+        "temperature": temperature_D,
     }
 
     def tables(first: int) -> Iterator[pa.Table]:
@@ -79,10 +84,38 @@ def event_job(run: LoadedRun, request: Request) -> Job:
             generated = generate(
                 inference.net, batch, request.n, request.seed is None, _generator(request.seed, number, batch)
             )
+            if temperature_D is not None:
+                generated = calibrated(generated, run.schema, temperature_D)
             yield _rows(table.sequence_names[rows], generated, run.schema, request.top)
 
     schema = COLUMNS.with_metadata({key: str(value) for key, value in {"run": request.run, **facts}.items()})
-    return Job(facts, schema, len(histories), request.batch_size, tables, _notes(table, request))
+    return Job(facts, schema, len(histories), request.batch_size, tables, [said, *_notes(table, request)])
+
+
+def _temperatures(run: LoadedRun, request: Request) -> tuple[list[float] | None, str]:
+    """Of each dynamic field what its log p is divided by, and how a person is told."""
+    if request.seed is not None:
+        return None, "probabilities are the run's own, without a temperature: events are drawn by them"
+    found = own_temperatures(run)
+    if found is None:
+        return None, (
+            "probabilities are not calibrated: no evaluation of this checkpoint on its own data has fitted "
+            f"temperatures (`python evaluate.py run={request.run}` does)"
+        )
+    later = "" if request.n == 1 else "; those of later steps are not"
+    named = ", ".join(f"{name} {value:.3f}" for name, value in found[0].items())
+    said = f"probabilities of the next event are calibrated: temperatures of the evaluation {found[1].name}"
+    return list(found[0].values()), f"{said} ({named}){later}"
+
+
+def calibrated(generated: Generated, schema: EventSchema, temperature_D: Sequence[float]) -> Generated:
+    """The same continuations with the first event's distributions at these temperatures; the likeliest stays so."""
+    first, probability = [], generated.probability.clone()
+    for place, (p_BV, temperature) in enumerate(zip(generated.first, temperature_D, strict=True)):
+        first.append((p_BV.log() / temperature).softmax(dim=1))
+        chosen_B1 = generated.values[:, 0, schema.dynamic[place], None]
+        probability[:, 0, place] = first[-1].gather(1, chosen_B1).squeeze(1)
+    return replace(generated, first=first, probability=probability)
 
 
 def read_log(run: LoadedRun, source: FileSource) -> EventTable:

@@ -16,6 +16,7 @@ from datamodules.skeletons.features import count_channels
 from experiment.build import choose_precision
 from experiment.checkpoints.loading import LoadedRun
 from experiment.prediction.views import ClipViews, Views, pooled
+from models.event_predictor.predictor import EventPredictor
 from schemas.batches import ClipBatch, EventBatch, EventOutput
 from schemas.clips import ClipSchema
 from schemas.errors import ConfigError, DataError
@@ -113,6 +114,27 @@ class EventInference:
         """Every scored target of the batch, on the CPU."""
         with torch.autocast(self.device.type, self.precision, enabled=self.precision is not None):
             return moved(self.net.evaluate(moved(batch, self.device)), CPU)
+
+    @property
+    def tells_distributions(self) -> bool:
+        """Whether `distributions` can be asked for: a net of one's own need only have `evaluate`."""
+        return isinstance(self.net, EventPredictor)
+
+    @torch.no_grad()
+    def distributions(self, batch: EventBatch) -> list[Tensor]:
+        """[N, V] float32 log p of every value of each dynamic field, a row a scored target of the batch, on the CPU.
+
+        With a chain, of a field given the target's own earlier fields.
+        """
+        batch = moved(batch, self.device)
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision is not None):
+            told = self.net.heads.distributions(self.net.decode(batch), batch, self.net.embedding)
+        return [log_p_NV.float().cpu() for log_p_NV in told]
+
+
+def chain_of(net: EventPredictor) -> tuple[int, ...] | None:
+    """The dynamic fields in the order in which each is given the ones before it; None where each stands alone."""
+    return tuple(net.heads.order) if net.heads.states is not None and net.heads.states.chained else None
 
 
 def _preprocessing(run: LoadedRun) -> tuple[int | None, list[str]]:

@@ -20,7 +20,7 @@ from schemas.errors import ConfigError, DataError
 from schemas.skeleton import Skeleton, load_layout
 from storage import fingerprint
 
-FORMAT_OF = {".npy": "npy_folder", ".npz": "npz", ".pkl": "pyskl", ".skeleton": "ntu", ".ts": "uea"}
+FORMAT_OF = {".npy": "npy_folder", ".npz": "npz", ".pkl": "pyskl", ".skeleton": "ntu", ".ts": "uea", ".pose": "pose"}
 """The format that a file's ending tells, of the file itself or of all files of a folder that have one of these."""
 Batches = Iterator[tuple[Sequence[str], ClipBatch]]
 """The names of a batch's clips, and the batch."""
@@ -69,7 +69,7 @@ def _open_import(request: Request, name: str, own: Skeleton) -> ClipInput:
         reading = importer.read(request.input, request.options)
     else:
         reading = unlabelled(request.input, request.options, own)
-        if request.options.layout is None:
+        if reading.layout is own:  # as assumed; some formats say it themselves
             notes.append(f"{name} does not say which joints these are; they are taken for the run's, {own.name}")
     given = load_layout(reading.layout) if isinstance(reading.layout, str) else reading.layout
     _refuse_other_joints(own, given, request.input)

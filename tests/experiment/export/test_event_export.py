@@ -23,6 +23,7 @@ from experiment.export import event_graph
 from experiment.export.event_check import checked_sizes, inputs_of, random_windows
 from experiment.export.event_file import export_events, source_rows
 from experiment.export.onnx_check import open_session
+from experiment.prediction.inference import chain_of
 from schemas.errors import ConfigError
 from schemas.events import PAD, UNK, EventSchema, Stream
 from tests.experiment.small_checkpoint import EVENTS, SMALL, content_of, write
@@ -78,7 +79,7 @@ def scored(run: LoadedRun, windows: int, events: int) -> tuple[dict[str, np.ndar
             with torch.no_grad():
                 of_values.append(run.model.evaluate(whole).nll[torch.arange(windows), last_B, place])
         costs.append(torch.stack(of_values, dim=1).numpy())
-    chosen = following[:, 0, list(schema.dynamic)] if event_graph.is_chained(run.model) else None
+    chosen = following[:, 0, list(schema.dynamic)] if chain_of(run.model) else None
     return {name: tensor.numpy() for name, tensor in inputs_of(batch, chosen).given.items()}, costs
 
 
@@ -113,8 +114,19 @@ def test_the_file_says_what_it_is(a_run, tmp_path):
     )
     assert json.loads(told["source_rows"]) == source_rows(EVENTS)
     said = str(done)
-    assert "the next event's 2 fields" in said and "5 windows of up to 6 events, source rows of up to 4: " in said
-    assert "source tensor(int32) ['windows', 1, 5, 'past', 3]" in said and "temperature" not in said
+    assert "the next event's 2 fields" in said and "2 windows of up to 6 events, source rows of up to 4: " in said
+    assert "source tensor(int32) ['windows', 1, 5, 'past', 3]" in said and "temperature: unknown" in said
+
+
+def test_each_field_has_its_temperature(a_run, tmp_path):
+    plain, warm = (tmp_path / name for name in ("plain.onnx", "warm.onnx"))
+    export_events(a_run, plain)
+    done = export_events(a_run, warm, {"carrier": 2.0, "gap_bin": 0.5}, {"temperature_from": "somewhere"})
+    assert json.loads(done.metadata["temperature"]) == {"carrier": 2.0, "gap_bin": 0.5} and "(somewhere)" in str(done)
+    feed, _ = scored(a_run, 3, 4)
+    answers = (open_session(path).run(None, feed) for path in (plain, warm))
+    for p, found, power in zip(*answers, (0.5, 2), strict=True):
+        assert np.allclose(found, p**power / (p**power).sum(axis=1, keepdims=True), atol=1e-6)
 
 
 def test_source_rows_are_named():
