@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiment.configs.newer_keys import with_newer_keys
 from experiment.run_folder import FINISHED, RunFolder, config_checksum
 from schemas.errors import ConfigError
 
@@ -84,7 +85,8 @@ def _refuse_what_is_settled(differences: Sequence[str]) -> None:
 
 
 def stored_config(folder: Path) -> dict:
-    """A run's resolved config, checked against its checksum; raises ConfigError where it is damaged."""
+    """A run's resolved config, checked against its checksum, with what components have been asked for since; raises
+    ConfigError where it is damaged."""
     path = folder / "config.yaml"
     try:
         stored = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
@@ -100,7 +102,7 @@ def stored_config(folder: Path) -> dict:
             where=path,
             remedy="The checkpoints of this run hold its config too.",
         )
-    return stored
+    return with_newer_keys(stored)
 
 
 def differing(stored: Mapping, config: DictConfig) -> list[str]:

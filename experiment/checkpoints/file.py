@@ -14,11 +14,15 @@ import torch
 
 from experiment.checkpoints.archive import check_sums, read_directory, read_record
 from experiment.checkpoints.pickled import check_pickle
+from experiment.configs.newer_keys import with_newer_keys
 from schemas.errors import CheckpointError, ExperimentError
 
-FORMAT = 1
-"""The format that is written. 0: as 1, without the number itself."""
-MIGRATIONS: dict[int, Callable[[dict], dict]] = {0: lambda record: record | {"format": 1}}
+FORMAT = 2
+"""The format that is written. 0: as 1, without the number itself. 1: components lack arguments that they have now."""
+MIGRATIONS: dict[int, Callable[[dict], dict]] = {
+    0: lambda record: record | {"format": 1},
+    1: lambda record: record | {"format": 2, "config": with_newer_keys(record.get("config"))},
+}
 """From a format to the next one."""
 PARTS = {"config": Mapping, "schema": Mapping, "provenance": Mapping, "history": list}
 ORDERS = (b"little", b"big")

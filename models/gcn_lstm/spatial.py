@@ -72,7 +72,7 @@ class SpatialGCN(nn.Module):
         block: Callable[..., nn.Module],
         pooling: Callable[..., nn.Module],
         dropout: float,
-        input_norm: bool = False,  # configs of older checkpoints do not name it
+        input_norm: bool,
     ):
         super().__init__()
         self.input_norm = nn.BatchNorm1d(schema.skeleton.num_joints * schema.channels) if input_norm else None

@@ -62,7 +62,7 @@ class BiLSTM(nn.Module):
         dropout: float,
         readout: Callable[[int], nn.Module],
         unused_norm: bool,
-        motion: Callable[[int], nn.Module] | None = None,  # configs of older checkpoints do not name it
+        motion: Callable[[int], nn.Module] | None,
     ):
         super().__init__()
         self.motion = motion(width_in) if motion is not None else None

@@ -154,7 +154,7 @@ def test_the_unused_norm_of_the_documented_preset_is_a_note():
     class Recurrent(nn.Module):
         def __init__(self):
             super().__init__()
-            self.temporal = BiLSTM(4, 3, 1, 0.0, LastHidden, unused_norm=True)
+            self.temporal = BiLSTM(4, 3, 1, 0.0, LastHidden, unused_norm=True, motion=None)
             self.head = nn.Linear(self.temporal.width, K)
 
         def forward(self, x_BC):

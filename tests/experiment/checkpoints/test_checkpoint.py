@@ -204,6 +204,18 @@ def test_a_record_without_a_format_is_read_as_the_oldest():
     assert record_of({"assay": record}, "file")["history"] == record["history"]
 
 
+def test_a_component_of_an_older_config_gets_what_it_did_before_there_was_a_choice():
+    def without(node, *keys):
+        if isinstance(node, dict):
+            return {key: without(inner, *keys) for key, inner in node.items() if key not in keys}
+        return node
+
+    record = small_content()["assay"]
+    older = record | {"format": 1, "config": without(record["config"], "input_norm", "motion")}
+    assert older["config"]["model"]["net"]["spatial"].keys() < record["config"]["model"]["net"]["spatial"].keys()
+    assert migrate(older)["config"]["model"]["net"] == record["config"]["model"]["net"]
+
+
 @pytest.mark.parametrize(("found", "said"), [(FORMAT + 1, "Update"), ("1", "no format"), (-1, "no format")])
 def test_a_format_of_the_future_is_a_clear_error(found, said):
     with pytest.raises(CheckpointError, match=said):

@@ -24,7 +24,7 @@ def each_alone(module, x):
 
 def test_last_hidden_is_torchs_own(clips):
     x, frames = clips
-    module = BiLSTM(8, 5, layers=2, dropout=0.0, readout=LastHidden, unused_norm=False)
+    module = BiLSTM(8, 5, layers=2, dropout=0.0, readout=LastHidden, unused_norm=False, motion=None)
     for i, n in enumerate(LENGTH):
         _, (hidden, _) = module.lstm(x[i : i + 1, :n])
         torch.testing.assert_close(module(x, frames)[i], torch.cat([hidden[-2, 0], hidden[-1, 0]]))
@@ -112,7 +112,7 @@ def test_fusion_sets_the_branches_beside_their_gated_blend(clips):
 
 def test_only_a_model_that_asks_for_it_carries_the_unused_norm():
     for unused_norm in (False, True):
-        module = BiLSTM(8, 5, layers=1, dropout=0.0, readout=LastHidden, unused_norm=unused_norm)
+        module = BiLSTM(8, 5, layers=1, dropout=0.0, readout=LastHidden, unused_norm=unused_norm, motion=None)
         assert [name for name in module.state_dict() if "norm" in name] == ["unused_norm.weight", "unused_norm.bias"][
             : 2 * unused_norm
         ]
