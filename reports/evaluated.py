@@ -131,7 +131,7 @@ def _members(files: RunFiles) -> str:
     rows = [[code(Path(one["run"]).name, 80), *_row(one["figures"]), figure(one["temperature"])] for one in members]
     rows.append([f"**{escape(files.model)}**", *_row(files.evaluation["figures"]), ""])
     header = ["", "accuracy", "95 %", "macro-F1", "cross-entropy", "95 %", "temperature"]
-    words = [lead_words(files.evaluation["beside_its_best"], escape), weight_words(files.evaluation, escape)]
+    words = [lead_words(files.evaluation, escape), weight_words(files.evaluation, escape)]
     return "\n\n".join([table(header, rows), *(said for said in words if said)])
 
 
@@ -141,18 +141,27 @@ def _row(figures: Mapping) -> list[str]:
     return [*cells, figure(loss["value"]), interval(loss["interval"])]
 
 
-def lead_words(beside: Mapping, shown=str) -> str:
-    """How an ensemble stands beside its best member, in words.
+def lead_words(evaluation: Mapping, shown=str) -> str:
+    """How an ensemble stands beside the mean of its members and beside the best of them, in words.
 
     Args:
         shown: how a name is made safe for where the words stand.
     """
+    best, mean = evaluation["beside_its_best"], evaluation["beside_their_mean"]
+    name = shown(Path(best["best"]).name)
+    return (
+        f"Mean of its members: {_both(mean['figures'], '')}. Lead over that mean, clip by clip: "
+        f"{_both(mean['lead'], '+')}; over its best member ({name}, chosen in hindsight): {_both(best, '+')}."
+    )
+
+
+def _both(figures: Mapping, sign: str) -> str:
+    """Accuracy and cross-entropy with their intervals."""
     said = []
-    for metric, label in (("accuracy", "accuracy"), ("loss", "cross-entropy, nats")):
-        low, high = beside[metric]["interval"]
-        said.append(f"{label} {beside[metric]['value']:+.4f} [{low:+.4f}, {high:+.4f}]")
-    best = shown(Path(beside["best"]).name)
-    return f"Lead over its best member ({best}, chosen in hindsight), clip by clip: {'; '.join(said)}."
+    for metric, label in (("accuracy", "accuracy"), ("loss", "cross-entropy")):
+        value, (low, high) = figures[metric]["value"], figures[metric]["interval"]
+        said.append(f"{label} {value:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]")
+    return ", ".join(said)
 
 
 def weight_words(evaluation: Mapping, shown=str) -> str:

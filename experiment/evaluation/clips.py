@@ -13,7 +13,14 @@ import torch
 from torch import Tensor
 
 from experiment.evaluation.answers import Evaluated, collect
-from experiment.evaluation.ensemble import Answers, averaged, beside_its_best, calibrated, learned_weights
+from experiment.evaluation.ensemble import (
+    Answers,
+    averaged,
+    beside_its_best,
+    beside_their_mean,
+    calibrated,
+    learned_weights,
+)
 from experiment.evaluation.figures import clip_figures, nats
 from experiment.evaluation.numbers import reliability
 from experiment.evaluation.opened_runs import OpenedRun
@@ -41,6 +48,7 @@ def evaluate(members: Sequence[OpenedRun], request: Request) -> Evaluated:
         if weights is not None:
             numbers["weights"] = _weighed(even, weights, request.on)
         numbers["beside_its_best"] = beside_its_best(even, whole)
+        numbers["beside_their_mean"] = beside_their_mean(even, whole)
     numbers |= _calibration(whole)
     parts = first.task.conclude(first.datamodule, None, whole.on, {}, None).parts
     numbers["parts"] = {name: asdict(part) for name, part in parts.items()}

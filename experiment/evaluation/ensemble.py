@@ -7,6 +7,7 @@ Legend: M members, N clips, K classes.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -90,6 +91,22 @@ def _refuse_other_clips(outputs: Sequence[ClipOutput]) -> None:
     first = outputs[0]
     if not all(other.clip_id.equal(first.clip_id) and other.label.equal(first.label) for other in outputs):
         raise DataError("the runs did not answer to the same clips", where="ensemble")
+
+
+def beside_their_mean(members: Sequence[Answers], ensemble: Answers) -> dict:
+    """The mean of the members' figures, and how far the ensemble is ahead of it clip by clip, as plain values.
+
+    Of members that differ in their seed alone the mean is what one such run is to be expected to reach.
+    """
+    hits = torch.stack([(one.on.predicted == one.on.label).double() for one in members]).mean(0).numpy()
+    each = np.mean([nats(one.on) for one in members], axis=0)
+    ahead = (ensemble.on.predicted == ensemble.on.label).double().numpy() - hits
+    figures = {"accuracy": hits, "loss": each}
+    leads = {"accuracy": ahead, "loss": each - nats(ensemble.on)}
+    return {
+        "figures": {name: paired_lead(values).to_dict() for name, values in figures.items()},
+        "lead": {name: paired_lead(values).to_dict() for name, values in leads.items()},
+    }
 
 
 def beside_its_best(members: Sequence[Answers], ensemble: Answers) -> dict:

@@ -26,7 +26,7 @@ def print_evaluation(numbers: Mapping, folder: Path, console: Console) -> None:
     console.print(_figures(numbers))
     if "members" in numbers:
         console.print(_members(numbers))
-        console.print(lead_words(numbers["beside_its_best"]), markup=False, soft_wrap=True)
+        console.print(lead_words(numbers), markup=False, soft_wrap=True)
         if said := weight_words(numbers):
             console.print(said, markup=False, soft_wrap=True)
     if "of_members" in numbers:

@@ -9,7 +9,7 @@ from torchmetrics.functional import accuracy, f1_score
 
 from callbacks.predictions import EventScores
 from experiment.evaluation import ensemble
-from experiment.evaluation.ensemble import Answers, averaged, beside_its_best, calibrated
+from experiment.evaluation.ensemble import Answers, averaged, beside_its_best, beside_their_mean, calibrated
 from experiment.evaluation.figures import clip_figures, event_figures
 from experiment.final_table import bootstrap_interval
 from experiment.prediction.views import pooled
@@ -87,6 +87,21 @@ def test_the_lead_over_the_best_member_is_paired():
     low, high = found["accuracy"]["interval"]  # one clip is won, one lost
     assert low < 0 < high
     assert beside_its_best([worse, better], better)["loss"]["interval"] == (0.0, 0.0)
+
+
+def test_the_mean_member_is_between_the_members_and_the_lead_over_it_is_paired():
+    members = [some_answers(seed) for seed in range(3)]
+    whole = averaged(members)
+    found = beside_their_mean(members, whole)
+    each = [clip_figures(member.on) for member in members]
+    ensemble = clip_figures(whole.on)
+    for name, sign in (("accuracy", 1), ("loss", -1)):
+        mean = sum(figures[name].value for figures in each) / 3
+        assert found["figures"][name]["value"] == pytest.approx(mean)
+        assert found["lead"][name]["value"] == pytest.approx(sign * (ensemble[name].value - mean))
+        low, high = found["figures"][name]["interval"]
+        assert low < mean < high
+    assert beside_their_mean([whole, whole], whole)["lead"]["loss"]["interval"] == (0.0, 0.0)
 
 
 def test_figures_are_those_of_torchmetrics():
