@@ -52,7 +52,8 @@ def equal(a: dict, b: dict) -> bool:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_runs_a_batch_of_everything(experiment, tmp_path, data_dir):
-    run(tmp_path, data_dir, f"experiment={experiment}", "debug=fdr", "datamodule.batch_size=4")
+    own = [f"datamodule.root={data_dir / 'nw_ucla'}"] if experiment == "clips" else []
+    run(tmp_path, data_dir, f"experiment={experiment}", "debug=fdr", "datamodule.batch_size=4", *own)
     assert json.loads((tmp_path / "status.json").read_text())["state"] == "finished"
 
 
@@ -87,9 +88,10 @@ def test_a_run_leaves_everything_in_its_folder(tmp_path, data_dir, capsys):
         assert shown in printed
 
 
-def test_every_checkpoint_is_of_the_epoch_it_is_named_for(tmp_path, data_dir):
+@pytest.mark.parametrize("averaged", [(), ("callbacks/ema=weights", "callbacks.ema.decay=0.5")], ids=["plain", "ema"])
+def test_every_checkpoint_is_of_the_epoch_it_is_named_for(averaged, tmp_path, data_dir):
     # A learning rate that only harms: the first epoch is the best of four.
-    harmful = ("optimizer.lr=3", "scheduler=constant", "optimizer=sgd", "model.monitor=val/loss")
+    harmful = ("optimizer.lr=3", "scheduler=constant", "optimizer=sgd", "model.monitor=val/loss", *averaged)
     run(tmp_path, data_dir, *SMALL, *harmful, "trainer.max_epochs=4", "callbacks.every.every_n_epochs=3")
     seen = {}
     for path in (tmp_path / "checkpoints").iterdir():
