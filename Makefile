@@ -37,7 +37,7 @@ tensorboard: $(READY) ## open the dashboard of the newest run or sweep; DIR=logs
 	$(BIN)/python dashboard.py $(if $(DIR),"$(DIR)")
 
 benchmarks: $(READY) ## every benchmark, and a table of what is met; an idle machine; MARKDOWN=PATH keeps the table
-	$(BIN)/python benchmarks/run_all.py $(if $(DATA),--data "$(DATA)") $(if $(MARKDOWN),--markdown "$(MARKDOWN)")
+	$(BIN)/python benchmarks/run_all.py $(if $(DATA),--data "$(DATA)") $(if $(MARKDOWN),--markdown "$(MARKDOWN)") $(if $(HOTPP),--hotpp "$(HOTPP)")
 
 clean: ## remove the environment (runs and data stay)
 	rm -rf .venv

@@ -5,8 +5,9 @@ python predict.py run=RUN input=FILE_OR_FOLDER output=predictions.parquet [top=5
                   events: [n=1] [seed=S]
 
 run          a run's folder, or a .ckpt file
-input        clips: a processed store, a .npy file or a folder of them, a .npz, or what else prepare.py reads (no labels
-             needed in .npy and .npz); events: a CSV or Parquet with the columns that the run was trained on
+input        clips: a processed store, a .npy file or a folder of them, a .npz, or what else prepare.py reads (labels
+             are not needed, where the format can do without); events: a CSV, Parquet or XES with the columns that
+             the run was trained on
 output       a new file, .parquet or .csv
 format ...   as for prepare.py; the format is guessed from the names of the files where it is not given
 temperature  of clips, what logits are divided by; default: as fitted by the run's latest evaluation (evaluate.py)

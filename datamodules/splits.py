@@ -296,6 +296,9 @@ class SequenceFold:
     whole_sequences = True
 
     def __post_init__(self):
+        if self.folds is None:
+            what = "stretches of time need a number of folds"
+            raise ConfigError(what, where="datamodule.split.folds", remedy="As in folds=5.")
         if self.folds < 2 or self.fold not in range(self.folds):
             what = f"there is no fold {self.fold} of {self.folds}, they are numbered from 0"
             raise ConfigError(what, where="datamodule.split.fold", remedy="2 folds or more; the last is folds - 1.")

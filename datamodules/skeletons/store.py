@@ -143,14 +143,14 @@ class ClipStore:
         return [hashlib.sha256(self.frames[span].tobytes()).digest() for span in spans]
 
     def gather(self, rows: Sequence[int] | np.ndarray) -> ClipBatch:
-        """[B] rows -> a padded batch, in one vectorised read."""
+        """[B] rows -> a padded batch, in one vectorised read. Padding is zero, as the writer has left joints unseen."""
         rows = np.asarray(rows, dtype=np.int64)
         start, length = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
         real_BT = np.arange(length.max()) < length[:, None]
         frame_BT = np.where(real_BT, start[:, None] + np.arange(length.max()), start[:, None])
-        visible = np.take(self.visible, frame_BT, axis=0) & real_BT[..., None]
-        joints = np.take(self.frames, frame_BT, axis=0)
-        joints *= visible[..., None]
+        visible, joints = np.take(self.visible, frame_BT, axis=0), np.take(self.frames, frame_BT, axis=0)
+        if not real_BT.all():
+            visible[~real_BT], joints[~real_BT] = False, 0
         extra = None if self.extra is None else torch.from_numpy(self.extra[frame_BT] * real_BT[..., None])
         return ClipBatch(
             joints=torch.from_numpy(joints),

@@ -95,6 +95,8 @@ def _guessed(source: Path) -> str:
     """The format by the ending of the file, or of those that a folder holds."""
     files = (path for path in source.rglob("*") if path.is_file()) if source.is_dir() else iter((source,))
     found = {FORMAT_OF[path.suffix.lower()] for path in files if path.suffix.lower() in FORMAT_OF}
+    if found == {"pyskl"} and source.is_dir():
+        return "openhands"  # a clip a file; of pyskl one file has them all
     if len(found) == 1:
         return found.pop()
     what = f"it may be {' or '.join(sorted(found))}" if found else "its names do not tell its format"

@@ -172,7 +172,13 @@ def test_a_fold_does_not_hang_on_the_order_of_rows():
 
 @pytest.mark.parametrize(
     ("folds", "fold", "share", "said"),
-    [(5, 5, 0.2, "no fold 5 of 5"), (1, 0, 0.2, "no fold 0 of 1"), (5, 0, 0.0, "share of 0.0"), (5, 0, 1.0, "share")],
+    [
+        (None, 0, 0.2, "need a number"),
+        (5, 5, 0.2, "no fold 5 of 5"),
+        (1, 0, 0.2, "no fold 0 of 1"),
+        (5, 0, 0.0, "share of 0.0"),
+        (5, 0, 1.0, "share"),
+    ],
 )
 def test_folds_that_cannot_be_are_refused(folds, fold, share, said):
     with pytest.raises(ConfigError, match=said):

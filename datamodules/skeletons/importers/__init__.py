@@ -2,7 +2,7 @@
 
 An importer is a module with `WHERE` (where the data can be had), `OPTIONS` (names of the fields of `Options` that it
 heeds) and `read(source, options) -> Reading`. It streams: memory holds one clip at a time. It repeats: the same source
-gives the same clips in the same order. Where the labels stand apart from the clips there is also
+gives the same clips in the same order. Where clips can come without labels there is also
 `read_unlabelled(source, options, assumed) -> Reading`, for clips that are only predicted.
 """
 

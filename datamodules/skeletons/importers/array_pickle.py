@@ -24,6 +24,8 @@ from schemas.errors import DataError
 
 HELD = 1024
 """Bytes up to which a text or a content is kept as it is; keys, ids and labels are."""
+SMALL = 100_000
+"""Instructions of a small pickle at most: empty containers take many times their bytes."""
 PASSED_LIMIT = 32 * 2**20
 """Bytes of the map after which those that were read are given back."""
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
@@ -60,7 +62,7 @@ def read_pickle(path: Path, remedy: str) -> object:
 def read_pickle_bytes(content: bytes, where: str, remedy: str) -> object:
     """The one value in the bytes of a small pickle, as `read_pickle` gives it; its arrays hold their contents."""
     with _named(where, remedy):
-        return _Machine(None, io.BytesIO(content), len(content), lambda: None).run()
+        return _Machine(None, io.BytesIO(content), len(content), lambda: None).run(SMALL)
 
 
 @contextmanager
@@ -101,10 +103,13 @@ class _Machine:
             "BUILD": lambda _: self._build(*self._pop(2)),
         }
 
-    def run(self) -> object:
+    def run(self, limit: int | None = None) -> object:
+        """The value; of a pickle with more than `limit` instructions a RefusedError."""
         passed = 0
         # A map, unlike a file, gives no more bytes than it has, whatever it is asked for.
-        for opcode, argument, start in pickletools.genops(self.file):
+        for number, (opcode, argument, start) in enumerate(pickletools.genops(self.file)):
+            if limit is not None and number >= limit:
+                raise RefusedError(f"it has more than {limit:,} instructions, which one clip does not need")
             if start > passed + PASSED_LIMIT:
                 self.forget()
                 passed = start

@@ -21,10 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from datamodules.skeletons.importers import MemberReader, Members, Options, Reading
+from datamodules.skeletons.importers import UNLABELLED, MemberReader, Members, Options, Reading
+from datamodules.skeletons.importers.labelled import unlabelled_clips, unlabelled_members
 from datamodules.skeletons.importers.tables import Row, class_order, read_table
 from datamodules.skeletons.store_writer import Clip
 from schemas.errors import DataError
+from schemas.skeleton import Skeleton
 
 WHERE = "Google Isolated Sign Language Recognition, https://www.kaggle.com/competitions/asl-signs."
 OPTIONS = ()
@@ -65,6 +67,19 @@ def read(source: Path, options: Options) -> Reading:
     )
 
 
+def read_unlabelled(source: Path, options: Options, assumed: Skeleton) -> Reading:
+    """Every .parquet file as a clip of no class, whatever a train.csv says; `source` may be one such file."""
+    members = unlabelled_members(source, ".parquet", WHERE)
+    return Reading(
+        layout="pose_hands75",
+        classes=(UNLABELLED,),
+        total=len(members.names),
+        source={"description": "Google ISLR, pose and hands without the face, unlabelled", "sha256": members.sha256()},
+        clips=unlabelled_clips(members, _joints),
+        importer="islr 1",
+    )
+
+
 def _signs(reader: MemberReader, name: str, members: Members, rows: list[Row]) -> tuple[str, ...]:
     """The signs in label order."""
     if name not in members.names:
@@ -87,18 +102,18 @@ def _clips(members: Members, rows: list[Row], listed: dict[str, str], signs: tup
             if name not in members.names or sign not in label_of:
                 what = f"sign {sign!r} has no label" if name in members.names else f"there is no file {name!r}"
                 raise DataError(what, where=row.where, remedy=REMEDY)
-            frames = _frames(reader.read(name), reader.where(name))
+            frames, visible = _joints(reader.read(name), reader.where(name))
             yield Clip(
                 frames=frames,
-                visible=~np.isnan(frames).any(axis=-1),
+                visible=visible,
                 label=label_of[sign],
                 id=f"{signer}_{row.cells['sequence_id']}",
                 groups={"signer": signer},
             )
 
 
-def _frames(content: bytes, where: str) -> np.ndarray:
-    """[T, 75, 3], NaN where a landmark was not detected."""
+def _joints(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """[T, 75, 3], NaN where a landmark was not detected, and [T, 75], which were."""
     try:
         table = _table(content)
         parts = pc.index_in(table["type"], value_set=pa.array(list(PARTS))).to_numpy()
@@ -117,7 +132,7 @@ def _frames(content: bytes, where: str) -> np.ndarray:
     if np.isinf(frames).any():
         at, joint = np.argwhere(np.isinf(frames))[0, :2]
         raise DataError(f"frame {at}, joint {joint} is not a finite number", where=where, remedy=REMEDY)
-    return frames
+    return frames, ~np.isnan(frames).any(axis=-1)
 
 
 def _table(content: bytes) -> pa.Table:

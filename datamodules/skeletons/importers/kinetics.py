@@ -24,11 +24,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from datamodules.skeletons.importers import MemberReader, Members, Options, Reading
+from datamodules.skeletons.importers import UNLABELLED, MemberReader, Members, Options, Reading
+from datamodules.skeletons.importers.labelled import unlabelled_clips, unlabelled_members
 from datamodules.skeletons.importers.persons import doubled
 from datamodules.skeletons.store_writer import Clip
 from schemas.errors import ConfigError, DataError
-from schemas.skeleton import load_layout
+from schemas.skeleton import Skeleton, load_layout
 
 WHERE = "Kinetics-skeleton, https://github.com/yysijie/st-gcn."
 OPTIONS = ("persons",)
@@ -36,18 +37,16 @@ REMEDY = f"Restore this file from a sound copy, or remove it: {WHERE}"
 JOINTS = 18
 BODY_FRAMES_LIMIT = 100_000
 """Persons times frames of a clip; a real one has some 300 frames and a few persons."""
+_LIST = re.compile(r"(train|val)_label\.json$")
 SPLIT_OF_FOLDER = {"train": "train", "val": "test"}
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
 
 def read(source: Path, options: Options) -> Reading:
     """Checks what `source` is; its clips are read when they are asked for."""
-    if options.persons == "most_moving":
-        what = "Kinetics-skeleton does not follow persons from frame to frame, so that none can be said to move most"
-        raise ConfigError(what, where="persons", remedy="Use persons=first (the best-scored) or persons=both.")
-    places = 2 if options.persons == "both" else 1
+    places = _places(options)
     members = Members(source, r"\.json$", WHERE)
-    lists = [name for name in members.names if re.search(r"(train|val)_label\.json$", name)]
+    lists = [name for name in members.names if _LIST.search(name)]
     splits = _splits([name for name in members.names if name not in lists])
     with members.reader() as reader:
         listed = {clip_id: entry for name in lists for clip_id, entry in _list(reader, name).items()}
@@ -62,10 +61,9 @@ def read(source: Path, options: Options) -> Reading:
         "neither in a folder of train nor of val": len(members.names) - len(lists) - len(splits),
         "not .json": members.others,
     }
-    skeleton = load_layout("openpose18")
     left_out: Counter[str] = Counter()
     return Reading(
-        layout=doubled(skeleton) if places == 2 else skeleton,
+        layout=_layout(places),
         classes=tuple(classes.values()),
         total=len(files),
         source={
@@ -78,6 +76,45 @@ def read(source: Path, options: Options) -> Reading:
         skipped={why: count for why, count in skipped.items() if count},
         left_out=left_out,
     )
+
+
+def read_unlabelled(source: Path, options: Options, assumed: Skeleton) -> Reading:
+    """Every JSON but the lists of labels as a clip of no class; `source` may be one such file."""
+    places, left_out = _places(options), Counter()
+    members = unlabelled_members(source, ".json", WHERE)
+    members.names = [name for name in members.names if not _LIST.search(name)]
+    if not members.names:
+        raise DataError("it holds no JSON of a clip", where=source, remedy=f"It can be had here: {WHERE}")
+
+    def joints(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
+        return _best_scored(_parsed(content, where), where, places, left_out)
+
+    return Reading(
+        layout=_layout(places),
+        classes=(UNLABELLED,),
+        total=len(members.names),
+        source={
+            "description": f"Kinetics-skeleton, unlabelled, the best-scored {places} of each frame's persons",
+            "sha256": members.sha256(),
+        },
+        clips=unlabelled_clips(members, joints),
+        importer="kinetics 1",
+        coordinates=2,
+        left_out=left_out,
+    )
+
+
+def _places(options: Options) -> int:
+    """How many persons are kept."""
+    if options.persons == "most_moving":
+        what = "Kinetics-skeleton does not follow persons from frame to frame, so that none can be said to move most"
+        raise ConfigError(what, where="persons", remedy="Use persons=first (the best-scored) or persons=both.")
+    return 2 if options.persons == "both" else 1
+
+
+def _layout(places: int) -> Skeleton:
+    skeleton = load_layout("openpose18")
+    return doubled(skeleton) if places == 2 else skeleton
 
 
 def _id(name: str) -> str:
@@ -94,13 +131,17 @@ def _splits(names: list[str]) -> dict[str, str]:
 
 
 def _json(reader: MemberReader, name: str) -> dict:
+    return _parsed(reader.read(name), reader.where(name))
+
+
+def _parsed(content: bytes, where: str) -> dict:
     try:
-        content = json.loads(reader.read(name))
-        if not isinstance(content, dict):
-            raise ValueError(f"a {type(content).__name__} where an object should be")
+        parsed = json.loads(content)
+        if not isinstance(parsed, dict):
+            raise ValueError(f"a {type(parsed).__name__} where an object should be")
     except UNREADABLE as error:
-        raise DataError(f"it is not JSON ({error!s:.200})", where=reader.where(name), remedy=REMEDY) from error
-    return content
+        raise DataError(f"it is not JSON ({error!s:.200})", where=where, remedy=REMEDY) from error
+    return parsed
 
 
 def _list(reader: MemberReader, name: str) -> dict[str, dict]:
@@ -146,12 +187,17 @@ def _clips(
             if classes.get(index) != action or listed.get(_id(name), clip)["label_index"] != index:
                 what = f"its label {index}, {action!r:.50}, is not that of the list of labels"
                 raise DataError(what, where=where, remedy="Mend one of them.")
-            joints, visible = ranked_persons(clip, where)
-            if beyond := max(len(joints) - places, 0):
-                left_out["left out, persons beyond the best-scored"] += beyond
-                left_out["clips with a person left out"] += 1
-            frames, seen = _side_by_side(joints, places), _side_by_side(visible[..., None], places)[..., 0]
+            frames, seen = _best_scored(clip, where, places, left_out)
             yield Clip(frames, label_of[index], _id(name), split, seen)
+
+
+def _best_scored(clip: dict, where: str, places: int, left_out: Counter[str]) -> tuple[np.ndarray, np.ndarray]:
+    """[T, places V, C] and [T, places V], which joints were seen; counts the persons who are left out."""
+    joints, visible = ranked_persons(clip, where)
+    if beyond := max(len(joints) - places, 0):
+        left_out["left out, persons beyond the best-scored"] += beyond
+        left_out["clips with a person left out"] += 1
+    return _side_by_side(joints, places), _side_by_side(visible[..., None], places)[..., 0]
 
 
 def _side_by_side(values: np.ndarray, places: int) -> np.ndarray:

@@ -42,7 +42,7 @@ def skeleton_or(assumed: Skeleton, source: Path, options: Options, joints: int) 
         return skeleton_for(source, options, joints, {})
     if joints != assumed.num_joints:
         what = f"its clips have {joints} joints, the run was trained on {assumed.num_joints} ({assumed.name})"
-        raise DataError(what, where=source, remedy="Give clips of the run's own layout.")
+        raise DataError(what, where=source, remedy="Give clips of the run's own layout, or name theirs: layout=.")
     return assumed
 
 

@@ -21,11 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.skeletons.importers import Members, Options, Reading
+from datamodules.skeletons.importers import UNLABELLED, Members, Options, Reading
+from datamodules.skeletons.importers.labelled import unlabelled_clips, unlabelled_members
 from datamodules.skeletons.importers.persons import Persons
 from datamodules.skeletons.store_writer import Clip
 from schemas.errors import ConfigError, DataError
-from schemas.skeleton import load_layout
+from schemas.skeleton import Skeleton, load_layout
 
 WHERE = "NTU RGB+D, https://rose1.ntu.edu.sg/dataset/actionRecognition/."
 OPTIONS = ("split", "persons")
@@ -97,6 +98,26 @@ def read(source: Path, options: Options) -> Reading:
         clips=_clips(members, names, split, persons),
         importer="ntu 1",
         skipped={why: count for why, count in skipped.items() if count},
+        left_out=persons.left_out,
+    )
+
+
+def read_unlabelled(source: Path, options: Options, assumed: Skeleton) -> Reading:
+    """Every .skeleton file as a clip of no class, whatever it is called; `source` may be one such file.
+
+    Lists of missing skeletons are not read. `split=` is refused: there is nothing that it could choose.
+    """
+    if options.split is not None:
+        raise ConfigError("all clips are predicted, of whatever split", where="split", remedy="Leave split= out.")
+    members = unlabelled_members(source, ".skeleton", WHERE)
+    persons = Persons(options.persons, load_layout("ntu25"))
+    return Reading(
+        layout=persons.skeleton,
+        classes=(UNLABELLED,),
+        total=len(members.names),
+        source={"description": f"NTU RGB+D, unlabelled, persons {persons.policy}", "sha256": members.sha256()},
+        clips=unlabelled_clips(members, lambda content, where: persons.choose(*read_bodies(content, where))),
+        importer="ntu 1",
         left_out=persons.left_out,
     )
 

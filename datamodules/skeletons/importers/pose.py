@@ -154,19 +154,18 @@ def _parsed(content: bytes) -> Pose:
 
     version, *_, count = take("<f4H")
     components: dict[str, int] = {}
-    dimensions = 0
+    dimensions = total = 0
     for _ in range(count):
         name, form = text(), text()
         points, limbs, colours = take("<3H")
-        if sum(components.values()) + points > POINTS_LIMIT:
-            raise ValueError(f"it has more than {POINTS_LIMIT:,} points")
+        if not points or (total := total + points) > POINTS_LIMIT:
+            raise ValueError(f"it has a component without points, or more than {POINTS_LIMIT:,} points")
         for _ in range(points):
             text()
         take(f"<{2 * limbs + 3 * colours}H")
         if name in components or not form.endswith("C") or not re.fullmatch(r"[ -~]{1,100}", name):
             raise ValueError(f"component {name[:40]!r} stands twice, or has no plain name or the form {form[:10]!r}")
         components[name], dimensions = points, max(dimensions, len(form) - 1)
-    total = sum(components.values())
     if round(version, 3) not in (0.1, 0.2) or dimensions not in (2, 3) or not total:
         raise ValueError(f"version {version:.3g}, {total:,} points of {dimensions} dimensions")
     if round(version, 3) == 0.1:  # whose number of frames has 16 bits, too few for long ones: their bytes count

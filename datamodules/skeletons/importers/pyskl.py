@@ -14,11 +14,12 @@ Memory: the pickle's containers, 1 to 3 KB a clip, and the coordinates of one (s
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from datamodules.skeletons.importers import Options, Reading
+from datamodules.skeletons.importers import UNLABELLED, Options, Reading
 from datamodules.skeletons.importers.array_pickle import read_pickle
 from datamodules.skeletons.importers.classes import class_names, label_map
 from datamodules.skeletons.importers.layouts import skeleton_for
@@ -26,6 +27,7 @@ from datamodules.skeletons.importers.persons import Persons
 from datamodules.skeletons.importers.stored_array import StoredArray, shown
 from datamodules.skeletons.store_writer import Clip
 from schemas.errors import DataError
+from schemas.skeleton import Skeleton
 from storage import fingerprint
 
 WHERE = (
@@ -41,50 +43,93 @@ _PART = re.compile(r"(.*?)_?(train|val|test)_?(.*)")
 def read(source: Path, options: Options) -> Reading:
     """Checks what `source` is; its coordinates are read when they are asked for."""
     source = Path(source)
-    if not source.is_file():
-        raise DataError("there is no such file", where=source, remedy=f"It can be had here: {WHERE}")
     annotations, lists = _contents(source)
+    chosen = _chosen(source, annotations, lists, options.split)
+    labels = [_label(source, name, own) for name, _, own in chosen.clips]
+    classes = class_names(options.labels or source, max(labels) + 1, options.labels and label_map(options.labels))
+    joints = chosen.first(source).shape[2]
+    return _reading(source, options, chosen, classes, labels, skeleton_for(source, options, joints, IMPLIED))
+
+
+def read_unlabelled(source: Path, options: Options, assumed: Skeleton) -> Reading:
+    """As `read`, of annotations that may have no `label`; all of them, unless `split=` is given.
+
+    Args:
+        assumed: whose joints they are where neither `layout=` nor their number says it.
+    """
+    source = Path(source)
+    annotations, lists = _contents(source, needs_split=options.split is not None)
+    chosen = _chosen(source, annotations, lists, options.split)
+    joints = chosen.first(source).shape[2]
+    known = options.layout is not None or joints in IMPLIED or joints != assumed.num_joints
+    skeleton = skeleton_for(source, options, joints, IMPLIED) if known else assumed
+    return _reading(source, options, chosen, (UNLABELLED,), [0] * len(chosen.clips), skeleton)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The clips that are taken."""
+
+    clips: list[tuple[str, str, dict]]
+    """Name, split and annotation."""
+    family: str | None
+    """The split by which they were chosen; None: all of them."""
+    skipped: dict[str, int]
+
+    def first(self, source: Path) -> StoredArray:
+        """The key points [M, T, V, C] of the first."""
+        name, _, annotation = self.clips[0]
+        return _keypoint(source, name, annotation)
+
+
+def _chosen(source: Path, annotations: list[object], lists: dict[str, list[str]] | None, split: str | None) -> Chosen:
     names = _names(source, annotations)
     if lists is None:
-        if options.split:
+        if split:
             raise DataError("it is a bare list without splits", where=source, remedy="Leave split= out.")
         family, part_of = None, dict.fromkeys(names, "train")
     else:
-        family, part_of = _split(source, lists, options.split)
+        family, part_of = _split(source, lists, split)
     clips = [(name, part_of[name], own) for name, own in zip(names, annotations, strict=True) if name in part_of]
     if not clips:
         raise DataError(f"none of its {len(names):,} clips is in split {family!r}", where=source, remedy=REMEDY)
-    labels = [_label(source, name, own) for name, _, own in clips]
-    _, _, joints, coordinates = _keypoint(source, clips[0][0], clips[0][2]).shape
-    persons = Persons(options.persons, skeleton_for(source, options, joints, IMPLIED))
     skipped = {
         f"in no list of split {family}": len(names) - len(clips),
         f"listed in split {family} and not there": len(part_of) - len(clips),
     }
+    return Chosen(clips, family, {why: count for why, count in skipped.items() if count})
+
+
+def _reading(
+    source: Path, options: Options, chosen: Chosen, classes: tuple[str, ...], labels: list[int], skeleton: Skeleton
+) -> Reading:
+    persons, family = Persons(options.persons, skeleton), chosen.family
     return Reading(
         layout=persons.skeleton,
-        classes=class_names(options.labels or source, max(labels) + 1, options.labels and label_map(options.labels)),
-        total=len(clips),
+        classes=classes,
+        total=len(chosen.clips),
         source={
             "description": f"PYSKL pickle, {f'split {family}' if family else 'without splits'}, {persons.policy}",
             "sha256": fingerprint.of_file(source),
         },
-        clips=_clips(source, clips, labels, persons),
+        clips=_clips(source, chosen.clips, labels, persons),
         importer="pyskl 1",
-        coordinates=coordinates,
-        skipped={why: count for why, count in skipped.items() if count},
+        coordinates=chosen.first(source).shape[3],
+        skipped=chosen.skipped,
         left_out=persons.left_out,
     )
 
 
-def _contents(source: Path) -> tuple[list[object], dict[str, list[str]] | None]:
+def _contents(source: Path, needs_split: bool = True) -> tuple[list[object], dict[str, list[str]] | None]:
     """The annotations, and the names of the clips in each list of the split, where there is one."""
+    if not source.is_file():
+        raise DataError("there is no such file", where=source, remedy=f"It can be had here: {WHERE}")
     content = read_pickle(source, REMEDY)
     annotations = content.get("annotations") if isinstance(content, dict) else content
     if not isinstance(annotations, list) or not annotations:
         what = "it holds neither a list of annotations nor a dict of `split` and `annotations`"
         raise DataError(what, where=source, remedy=REMEDY)
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not needs_split:
         return annotations, None
     lists = content.get("split")
     if not isinstance(lists, dict) or not all(

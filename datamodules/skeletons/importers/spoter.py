@@ -121,6 +121,8 @@ def _rows(file: Path, wanted: Sequence[str]) -> Iterator[Row]:
             _check_columns(columns, (*wanted, *COLUMNS), file)
             places = [(column, columns.index(column)) for column in wanted if column in columns]
             for cells in lines:
+                if not any(map(str.strip, cells)):
+                    continue
                 where = f"{file}, line {lines.line_num}"
                 if len(cells) != len(columns):
                     what = f"it has {len(cells)} cells for {len(columns)} columns"
@@ -129,7 +131,10 @@ def _rows(file: Path, wanted: Sequence[str]) -> Iterator[Row]:
                 if empty := [column for column, cell in row.cells.items() if not cell]:
                     raise DataError(f"it has no {empty[0]}", where=where, remedy=REMEDY)
                 yield row
-    except (*UNREADABLE, csv.Error) as error:
+    except csv.Error as error:
+        what = f"it cannot be read as CSV ({error!s:.200}; a cell may have {csv.field_size_limit():,} characters)"
+        raise DataError(what, where=f"{file}, line {lines.line_num}", remedy=REMEDY) from error
+    except UNREADABLE as error:
         what = f"it cannot be read as CSV in UTF-8 ({error!s:.200})"
         raise DataError(what, where=file, remedy=REMEDY) from error
 
@@ -144,6 +149,8 @@ def _check_columns(columns: list[str], needed: Sequence[str], file: Path) -> Non
     if lacking := [column for column in needed if column not in columns and column not in OPTIONAL]:
         more = f" and {len(lacking) - 1} more that SPOTER has" if len(lacking) > 1 else ""
         raise DataError(f"it has no column {lacking[0]!r}{more}", where=file, remedy=remedy)
+    if ("neck_X" in columns) != ("neck_Y" in columns):
+        raise DataError("it has one of the columns neck_X and neck_Y", where=file, remedy="Give both or neither.")
     if twice := [column for column in needed if columns.count(column) > 1]:
         raise DataError(f"it has the column {twice[0]!r} twice", where=file, remedy=remedy)
 

@@ -12,16 +12,17 @@ have 64 MiB. NATOPS, whose header does not name its gestures, has a format of it
 """
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from datamodules.skeletons.importers import MemberReader, Members, Options, Reading
+from datamodules.skeletons.importers import UNLABELLED, MemberReader, Members, Options, Reading
 from datamodules.skeletons.store_writer import Clip
 from schemas.errors import ConfigError, DataError
-from schemas.skeleton import load_layout, shipped_layouts
+from schemas.skeleton import Skeleton, load_layout, shipped_layouts
 
 WHERE = "the UEA archive, https://www.timeseriesclassification.com."
 OPTIONS = ("layout",)
@@ -53,6 +54,43 @@ def read(source: Path, options: Options) -> Reading:
     )
 
 
+def read_unlabelled(source: Path, options: Options, assumed: Skeleton) -> Reading:
+    """Every line of every .ts or .ts.gz file as a clip of no class; `source` may be one such file.
+
+    The header need not name classes, and a line need not end in one; where it does, that is not used, be it a `?`.
+
+    Args:
+        assumed: whose joints the channels are where `layout=` is not given.
+    """
+    layout = assumed if options.layout is None else load_layout(options.layout)
+    members = _ts_members(source)
+    with members.reader() as reader:
+        first, *others = members.names
+        text = _parse(reader, first, needs_classes=False)
+        total = len(text.rows) + sum(len(_parse(reader, name, needs_classes=False).rows) for name in others)
+    coordinates = text.coordinates(layout.num_joints)
+    return Reading(
+        layout=layout,
+        classes=(UNLABELLED,),
+        total=total,
+        source={"description": ".ts files, unlabelled", "sha256": members.sha256()},
+        clips=_unlabelled_clips(members, layout.num_joints, coordinates),
+        importer="uea 1",
+        coordinates=coordinates,
+    )
+
+
+def _ts_members(source: Path) -> Members:
+    """All .ts files; of a plain and a packed copy the plain one."""
+    pattern = r"\.ts(\.gz)?$"
+    if source.is_file() and re.search(pattern, source.name):
+        return Members(source.parent, pattern, WHERE, only=source.name)
+    members = Members(source, pattern, WHERE)
+    copies = {f"{name}.gz" for name in members.names}
+    members.names = [name for name in members.names if name not in copies]
+    return members
+
+
 def _file(members: Members, source: Path, split: str) -> str:
     found = [name for name in members.names if f"_{split.upper()}.ts" in name]
     # Of a plain and a packed copy the plain one comes first in the sorted names.
@@ -73,15 +111,25 @@ class TsFile:
 
     def coordinates(self, joints: int) -> int:
         """C, from the channels of the first clip; raises DataError where they are no 2 or 3 for each joint."""
-        channels = self.rows[0][1].count(":")
+        channels = len(self.channels(0, joints))
         if channels not in (2 * joints, 3 * joints):
             what = f"it has {channels} channels, a layout of {joints} joints needs {2 * joints} or {3 * joints}"
             where = f"{self.where}, line {self.rows[0][0]}"
             raise DataError(what, where=where, remedy="Choose the layout that the data was recorded with.")
         return channels // joints
 
+    def channels(self, index: int, joints: int) -> list[str]:
+        """Those of a clip, without the class at the line's end: their number says whether one is there.
 
-def _parse(reader: MemberReader, name: str) -> TsFile:
+        A lone point may have 2 channels and a class, or 3 channels: there the header says it.
+        """
+        cells = [cell.strip() for cell in self.rows[index][1].split(":")]
+        fits_without, fits_with = (count in (2 * joints, 3 * joints) for count in (len(cells), len(cells) - 1))
+        has_class = fits_with or not fits_without if self.classes else fits_with and not fits_without
+        return cells[:-1] if has_class else cells
+
+
+def _parse(reader: MemberReader, name: str, needs_classes: bool = True) -> TsFile:
     where, tags, rows = reader.where(name), {}, []
     # Remarks may be in any encoding; the numbers and tags are ASCII.
     for number, line in enumerate(io.StringIO(reader.read(name).decode("latin-1")), start=1):
@@ -94,7 +142,7 @@ def _parse(reader: MemberReader, name: str) -> TsFile:
     if tags.get("@timestamps", ["false"])[:1] not in (["false"], ["False"]):
         raise DataError("its values have time stamps, which are not supported", where=where)
     flag, *classes = tags.get("@classlabel") or ["false"]
-    if flag.lower() != "true" or not classes or len(set(classes)) != len(classes):
+    if needs_classes and (flag.lower() != "true" or not classes or len(set(classes)) != len(classes)):
         what = "its header has no `@classLabel true A B ...` with the names of its classes, each once"
         raise DataError(what, where=where, remedy=REMEDY)
     if not rows:
@@ -121,6 +169,16 @@ def _clips(
                     id=f"{split}_{index:05d}",
                     split=split,
                 )
+
+
+def _unlabelled_clips(members: Members, joints: int, coordinates: int) -> Iterator[Clip]:
+    with members.reader() as reader:
+        for name in members.names:
+            text = _parse(reader, name, needs_classes=False)
+            for index, (number, _) in enumerate(text.rows):
+                frames = _frames(text.channels(index, joints), joints, coordinates, f"{text.where}, line {number}")
+                clip_id = f"{name.removesuffix('.gz').removesuffix('.ts')}_{index:05d}"
+                yield Clip(frames, 0, clip_id, visible=~np.isnan(frames).any(axis=-1))
 
 
 def _frames(channels: list[str], joints: int, coordinates: int, where: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.skeletons.importers.array_pickle import read_pickle
+from datamodules.skeletons.importers.array_pickle import read_pickle, read_pickle_bytes
 from datamodules.skeletons.importers.stored_array import StoredArray
 from schemas.errors import DataError
 
@@ -175,6 +175,13 @@ def test_depth_and_circles_are_no_danger(opened, tmp_path):
     circle.append(circle)
     result = read_pickle(written(tmp_path, circle), "")
     assert result[0] is result
+
+
+def test_a_small_pickle_has_few_instructions():
+    sound = b"\x80\x02]" + b"Na" * 40_000 + b"."
+    assert read_pickle_bytes(sound, "here", "") == [None] * 40_000
+    with pytest.raises(DataError, match="more than 100,000 instructions"):
+        read_pickle_bytes(b"\x80\x02]" + b"]a" * 60_000 + b".", "here", "")
 
 
 def test_contents_stay_in_the_file(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datamodules.skeletons.importers import Options, islr
 from schemas.errors import DataError
 from schemas.skeleton import load_layout
 from tests.datamodules.skeletons.import_clips import made_up, read_clips, store_bytes, write_files, write_zip
@@ -116,6 +117,22 @@ def test_row_groups_codes_and_codecs_do_not_matter(tmp_path):
 def test_the_same_source_gives_the_same_bytes(tmp_path):
     source = write_files(tmp_path / "source", FILES)
     assert store_bytes("islr", source, tmp_path / "one/s") == store_bytes("islr", source, tmp_path / "two/s")
+
+
+def test_without_train_csv_every_parquet_file_is_a_clip(tmp_path):
+    landmarks = CLIPS["100"].copy()
+    landmarks[1, 468:489] = np.nan
+    files = FILES | {A: parquet(columns(landmarks))}
+    _, expected = read_clips("islr", write_files(tmp_path / "labelled", files))
+    source = write_files(tmp_path / "own", {name: content for name, content in files.items() if "parquet" in name})
+    reading = islr.read_unlabelled(source, Options(), load_layout("pose_hands75"))
+    clips = list(reading.clips)
+    assert [clip.id for clip in clips] == ["26734/100", "28656/200"] and reading.total == 2
+    for clip, labelled in zip(clips, expected.values(), strict=True):
+        np.testing.assert_array_equal(clip.frames, labelled.frames)
+        np.testing.assert_array_equal(clip.visible, labelled.visible)
+    (one,) = islr.read_unlabelled(source / A, Options(), load_layout("pose_hands75")).clips
+    np.testing.assert_array_equal(one.frames, clips[0].frames)
 
 
 def without(count: int) -> bytes:

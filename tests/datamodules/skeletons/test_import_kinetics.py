@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.skeletons.importers import Options
+from datamodules.skeletons.importers import Options, kinetics
 from schemas.errors import ConfigError, DataError
+from schemas.skeleton import load_layout
 from tests.datamodules.skeletons.import_clips import (
     made_up,
     read_clips,
@@ -141,6 +142,25 @@ def test_a_file_beside_the_splits_is_counted(tmp_path):
 def test_the_same_source_gives_the_same_bytes(tmp_path):
     source = write_files(tmp_path / "source", FILES)
     assert store_bytes("kinetics", source, tmp_path / "one/s") == store_bytes("kinetics", source, tmp_path / "two/s")
+
+
+@pytest.mark.parametrize("persons", [None, "both"])
+def test_without_labels_every_json_but_the_lists_is_a_clip(persons, tmp_path):
+    files = FILES | {"kinetics_train/two.json": as_json({1: [person(5), person(6, 0.9)]})}
+    _, expected = read_clips("kinetics", write_files(tmp_path / "labelled", files), persons=persons)
+    bare = {name: json.dumps({"data": json.loads(text)["data"]}) for name, text in files.items() if "label" not in name}
+    source = write_files(tmp_path / "own", bare | {"kinetics_val_label.json": "unread"})
+    options, assumed = Options(persons=persons), load_layout("openpose18")
+    reading = kinetics.read_unlabelled(source, options, assumed)
+    clips = {clip.id: clip for clip in reading.clips}
+    assert set(clips) == {name.removesuffix(".json") for name in bare} and reading.total == len(bare) == 5
+    assert not clips.pop("kinetics_train/empty1").visible.any()
+    for name, clip in clips.items():
+        np.testing.assert_array_equal(clip.frames, expected[name.split("/")[1]].frames)
+        np.testing.assert_array_equal(clip.visible, expected[name.split("/")[1]].visible)
+    assert reading.layout.num_joints == (36 if persons else 18)
+    (one,) = kinetics.read_unlabelled(source / X, options, assumed).clips
+    np.testing.assert_array_equal(one.frames, expected["ccc"].frames)
 
 
 def pose(**changes) -> str:

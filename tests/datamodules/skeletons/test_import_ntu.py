@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from datamodules.skeletons.importers import Options, ntu
 from schemas.errors import ConfigError, DataError
+from schemas.skeleton import load_layout
 from tests.datamodules.skeletons.import_clips import (
     made_up,
     read_clips,
@@ -161,6 +162,23 @@ def test_the_same_source_gives_the_same_bytes(tmp_path):
 def test_an_unknown_split_names_the_known_ones(tmp_path):
     with pytest.raises(ConfigError, match="xsub, xview, xset"):
         read_clips("ntu", write_files(tmp_path, {f"{NAME}.skeleton": TEXT}), split="xsubject")
+
+
+@pytest.mark.parametrize("persons", [None, "both"])
+def test_without_labels_a_file_may_have_any_name(persons, tmp_path):
+    labelled = write_files(tmp_path / "labelled", {f"{NAME}.skeleton": TEXT})
+    expected = read_clips("ntu", labelled, persons=persons)[1][NAME]
+    source = write_files(tmp_path / "own", {"S001C004P003R002.skeleton": TEXT, "in/A 1.skeleton": TEXT, "x.txt": ""})
+    options, assumed = Options(persons=persons), load_layout("ntu25")
+    reading = ntu.read_unlabelled(source, options, assumed)
+    clips = [*reading.clips, *ntu.read_unlabelled(source / "in/A 1.skeleton", options, assumed).clips]
+    assert [clip.id for clip in clips] == ["S001C004P003R002", "in/A 1", "A 1"] and reading.total == 2
+    assert reading.layout.num_joints == (50 if persons else 25)
+    for clip in clips:
+        np.testing.assert_array_equal(clip.frames, expected.frames)
+        np.testing.assert_array_equal(clip.visible, expected.visible)
+    with pytest.raises(ConfigError, match="Leave split= out"):
+        ntu.read_unlabelled(source, Options(split="xsub"), assumed)
 
 
 LINES = TEXT.split("\r\n")

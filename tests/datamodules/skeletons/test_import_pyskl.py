@@ -14,6 +14,7 @@ from datamodules.skeletons.importers import Options, pyskl
 from datamodules.skeletons.store import ClipStore
 from experiment.preparation.prepare import Request, prepare
 from schemas.errors import DataError
+from schemas.skeleton import load_layout
 from tests.datamodules.skeletons.import_fuzz import damaged, fuzz, only_clean_reads
 
 RNG = np.random.default_rng(0)
@@ -130,6 +131,38 @@ def test_persons_are_chosen_and_the_summary_counts_the_others(tmp_path):
     store = ClipStore(tmp_path / "store")
     assert store.skeleton.name == "coco17_two_persons" and store.header["source"]["description"].endswith("both")
     assert not store.gather([1]).visible[0, :, 17:].any()
+
+
+UNLABELLED = [{key: value for key, value in own.items() if key != "label"} for own in ABC]
+
+
+@pytest.mark.parametrize(
+    ("plain", "split", "names"),
+    [
+        (UNLABELLED, None, "abc"),
+        ({"annotations": UNLABELLED}, None, "abc"),
+        (content(*UNLABELLED, split=SPLIT), None, "abc"),
+        (content(*UNLABELLED, split=SPLIT), "xview", "ac"),
+        (list(ABC), None, "abc"),
+    ],
+    ids=["list", "dict", "splits", "one split", "labels unused"],
+)
+def test_without_labels_all_clips_are_read_or_those_of_a_split(plain, split, names, tmp_path):
+    _, expected = read(tmp_path / "labelled", list(ABC))
+    reading = pyskl.read_unlabelled(written(tmp_path / "own", plain), Options(split=split), load_layout("kinect20"))
+    clips = list(reading.clips)
+    assert "".join(clip.id for clip in clips) == names and reading.total == len(names)
+    assert reading.layout.name == "coco17" and reading.coordinates == 2
+    for clip, labelled in zip(clips, (clip for clip in expected if clip.id in names), strict=True):
+        np.testing.assert_array_equal(clip.frames, labelled.frames)
+        np.testing.assert_array_equal(clip.visible, labelled.visible)
+
+
+def test_joints_of_a_number_that_says_nothing_are_taken_for_the_runs(tmp_path):
+    source, assumed = written(tmp_path, [joints(20)]), load_layout("kinect20")
+    assert pyskl.read_unlabelled(source, Options(), assumed).layout is assumed
+    with pytest.raises(DataError, match=r"20 joints.*Give layout=NAME"):
+        pyskl.read_unlabelled(source, Options(), load_layout("ntu25"))
 
 
 def without(key: str) -> dict:

@@ -148,6 +148,7 @@ BAD = {
     "an empty cell": ({"leftEar_Y": ""}, "line 2: it has no leftEar_Y"),
     "infinite": ({"leftEar_Y": "[1e99]"}, "line 2: leftEar_Y is .*infinite as float32"),
     "endless": ({"leftEar_Y": f"[{'1,' * 10_001}1]"}, "line 2: leftEar_Y is .*1 to 10,000 numbers"),
+    "too long a cell": ({"leftEar_Y": f"[{'0.123456789, ' * 11_000}1]"}, "line 2: .*may have 131,072 characters"),
     "no label": ({"labels": ["1", None, "1", "1"]}, "line 3: it has no labels"),
 }
 
@@ -164,6 +165,7 @@ FILES = {
     "no column": (table(1).drop(columns=["nose_X", "nose_Y"]), "no column 'nose_X' and 1 more that SPOTER has"),
     "no rows": (table(1)[:0], "it has no row below"),
     "another table": (pd.DataFrame({"case": ["a"], "time": [1]}), "no column 'labels' and 106 more"),
+    "half a neck": (table(1).assign(neck_X="[1]").drop(columns="neck_Y", errors="ignore"), "one of the columns neck_X"),
     "a column twice": (table(1).assign(wrist_0_X="[1]"), "the column 'wrist_left_X' twice"),
 }
 
@@ -173,6 +175,12 @@ def test_another_table_is_refused(case, tmp_path):
     frame, message = FILES[case]
     with pytest.raises(DataError, match=message):
         read_clips("spoter", written(tmp_path, frame))
+
+
+def test_blank_lines_are_no_rows(tmp_path):
+    sound = written(tmp_path / "x", table()).read_bytes()
+    (tmp_path / "a.csv").write_bytes(sound + b"\n \n")
+    assert len(read_clips("spoter", tmp_path / "a.csv")[1]) == 4
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):

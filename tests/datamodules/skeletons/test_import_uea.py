@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.skeletons.importers import Options
+from datamodules.skeletons.importers import Options, uea
 from schemas.errors import ConfigError, DataError
+from schemas.skeleton import load_layout
 from tests.datamodules.skeletons.import_clips import made_up, read_clips, store_bytes, write_files, write_zip
 from tests.datamodules.skeletons.import_fuzz import damaged, fuzz, only_clean_reads
 
@@ -88,6 +89,32 @@ def test_the_same_source_gives_the_same_bytes(tmp_path):
 def test_a_layout_must_be_given(tmp_path):
     with pytest.raises(ConfigError, match="layout=NAME, one of coco17"):
         read_clips("uea", write_files(tmp_path, FILES))
+
+
+NO_CLASSES = HEADER.replace("true wave stop 3.0", "false")
+
+
+@pytest.mark.parametrize("end", ["", ":?", ":walk"], ids=["no class", "unknown", "of no header"])
+@pytest.mark.parametrize("header", [HEADER, NO_CLASSES, "@data\n"], ids=["classes", "none", "no word of them"])
+def test_without_classes_every_line_of_every_file_is_a_clip(end, header, tmp_path):
+    gap = CLIPS["train_00000"].copy()
+    gap[2, 5, 1] = np.nan
+    files = FILES | {"Arms_TRAIN.ts": ts(line(gap, "stop"), line(CLIPS["train_00001"], "wave"))}
+    _, expected = read_clips("uea", write_files(tmp_path / "labelled", files), layout="natops8")
+    first, second, third = (line(clip, "")[:-1] + end for clip in (gap, *list(CLIPS.values())[1:]))
+    own = {"in/a.ts": ts(first, second, header=header), "b.ts.gz": gzip.compress(ts(third, header=header))}
+    source = write_files(tmp_path / "own", own | {"in/a.ts.gz": b"a copy, unread"})
+    assumed = load_layout("natops8")
+    reading = uea.read_unlabelled(source, Options(), assumed)
+    clips = {clip.id: clip for clip in reading.clips}
+    assert reading.layout is assumed and reading.coordinates == 3 and reading.total == 3
+    for name, labelled in {"in/a_00000": "train_00000", "in/a_00001": "train_00001", "b_00000": "test_00000"}.items():
+        np.testing.assert_array_equal(clips[name].frames, expected[labelled].frames)
+        np.testing.assert_array_equal(clips[name].visible, expected[labelled].visible)
+    (one,) = uea.read_unlabelled(source / "b.ts.gz", Options(layout="natops8"), load_layout("coco17")).clips
+    np.testing.assert_array_equal(one.frames, clips["b_00000"].frames)
+    with pytest.raises(DataError, match=r"b.ts.gz, line .* needs 34 or 51"):
+        uea.read_unlabelled(source, Options(), load_layout("coco17"))
 
 
 R = "Arms_TRAIN.ts"

@@ -21,9 +21,10 @@ OPTIONS = sorted(
 EVENTS = ("flights", "timesheets", "bpic2013", "helpdesk", "events")
 LOG = ["datamodule=events", "datamodule.source.path=x.csv", "datamodule.sequence=case", "datamodule.fields={a:{}}"]
 NEEDS = {f"datamodule={name}": ["model=event_predictor"] for name in EVENTS} | {
-    f"datamodule/split={name}": ["model=event_predictor", *LOG] for name in ("chronological", "column", "sequence_hash")
+    f"datamodule/split={name}": ["model=event_predictor", *LOG]
+    for name in ("chronological", "column", "sequence_hash", "sequence_fold")
 }
-NEEDS["datamodule=clips"] = ["datamodule.root=data/processed/mine"]
+NEEDS["datamodule=clips"] = NEEDS["experiment=clips"] = ["datamodule.root=data/processed/mine"]
 NEEDS["callbacks=events"] = ["model=event_predictor"]
 NEEDS["datamodule=events"] += LOG[1:]
 NEEDS["datamodule/split=chronological"] += [
@@ -88,7 +89,16 @@ def test_what_cannot_be_used_is_one_line_that_says_why(override):
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
 @pytest.mark.parametrize("debug", ["fdr", "limit", "overfit", "profiler"])
 def test_every_experiment_can_be_looked_at_briefly(experiment, debug):
-    compose_config([f"experiment={experiment}", f"debug={debug}"])
+    option = f"experiment={experiment}"
+    compose_config([option, f"debug={debug}", *NEEDS.get(option, [])])
+
+
+@pytest.mark.parametrize("augment", sorted(path.stem for path in (CONF / "datamodule/augment").glob("*.yaml")))
+@pytest.mark.parametrize("experiment", ["clips", "nw_ucla", "wlasl100", "natops", "quickstart"])
+def test_every_recipe_of_clips_takes_every_augmentation_and_folds(experiment, augment):
+    option = f"experiment={experiment}"
+    words = [f"datamodule/augment={augment}", "datamodule/split=subject_fold"]
+    compose_config([option, *words, *NEEDS.get(option, [])])
 
 
 ALLOWED = [
