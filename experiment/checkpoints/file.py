@@ -14,15 +14,19 @@ import torch
 
 from experiment.checkpoints.archive import check_sums, read_directory, read_record
 from experiment.checkpoints.pickled import check_pickle
+from experiment.checkpoints.registry import check_plain
 from experiment.configs.newer_keys import with_newer_keys
 from schemas.errors import CheckpointError, ExperimentError
 
+
+def _with_newer_keys(record: dict) -> dict:
+    known = record.get("config")
+    return record | {"format": 2, "config": with_newer_keys(known) if isinstance(known, Mapping) else known}
+
+
 FORMAT = 2
 """The format that is written. 0: as 1, without the number itself. 1: components lack arguments that they have now."""
-MIGRATIONS: dict[int, Callable[[dict], dict]] = {
-    0: lambda record: record | {"format": 1},
-    1: lambda record: record | {"format": 2, "config": with_newer_keys(record.get("config"))},
-}
+MIGRATIONS: dict[int, Callable[[dict], dict]] = {0: lambda record: record | {"format": 1}, 1: _with_newer_keys}
 """From a format to the next one."""
 PARTS = {"config": Mapping, "schema": Mapping, "provenance": Mapping, "history": list}
 ORDERS = (b"little", b"big")
@@ -96,6 +100,8 @@ def migrate(record: dict, path: str | Path | None = None) -> dict:
         raise CheckpointError(
             f"it has format {found}, this version reads up to {FORMAT}", where=path, remedy="Update the framework."
         )
+    if found < FORMAT:
+        check_plain(record.get("config"), path or "the checkpoint")  # which may be a stranger's, and is walked through
     for step in range(found, FORMAT):
         record = MIGRATIONS[step](record)
     return record

@@ -13,7 +13,8 @@ from torch import nn
 from experiment.checkpoints import lightning_io
 from experiment.checkpoints.file import FORMAT, migrate, read_checkpoint, record_of, verify
 from experiment.checkpoints.lightning_io import TrustedCheckpointIO
-from schemas.errors import CheckpointError
+from experiment.checkpoints.registry import check_config
+from schemas.errors import CheckpointError, ConfigError
 from tests.experiment.small_checkpoint import equal, small_content, write
 
 
@@ -213,7 +214,20 @@ def test_a_component_of_an_older_config_gets_what_it_did_before_there_was_a_choi
     record = small_content()["assay"]
     older = record | {"format": 1, "config": without(record["config"], "input_norm", "motion")}
     assert older["config"]["model"]["net"]["spatial"].keys() < record["config"]["model"]["net"]["spatial"].keys()
-    assert migrate(older)["config"]["model"]["net"] == record["config"]["model"]["net"]
+    assert migrate(older)["config"] == record["config"]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [({"model": {"_target_": ["x"]}}, "a list names no component"), ("endless", "nested without end")],
+)
+def test_an_older_config_of_a_stranger_is_judged_before_it_is_walked_through(config, said):
+    if config == "endless":
+        config = {}
+        config["model"] = config
+    record = small_content()["assay"] | {"format": 1, "config": config}
+    with pytest.raises(ConfigError, match=said):
+        check_config(record_of({"assay": record}, "file")["config"], (), "file")
 
 
 @pytest.mark.parametrize(("found", "said"), [(FORMAT + 1, "Update"), ("1", "no format"), (-1, "no format")])
