@@ -3,7 +3,7 @@
 It is made of the parts of a run's report; the sentences that a terminal shows too are here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,14 @@ from reports.page import to_html
 from reports.parts import part_picture, part_table
 from reports.run_files import RunFiles, mapping, number, read_run, sequence
 from storage import atomic
+
+COMPARED = {
+    "clips": {"accuracy": "accuracy", "macro_f1": "macro-F1", "loss": "cross-entropy"},
+    "events": {"accuracy": "accuracy", "joint_nll": "nats an event"},
+}
+"""By task, the figures in which members of an ensemble stand beside one another, and what a person calls them."""
+NO_NUMBER = "no number"
+"""What is said for a null, which JSON has where a net answered with none."""
 
 
 def write_evaluation_report(folder: Path) -> Path:
@@ -125,20 +133,29 @@ def _shown(files: RunFiles) -> list[dict]:
 
 
 def _members(files: RunFiles) -> str:
-    members = sequence(files.evaluation.get("members"))
+    members = sequence(files.evaluation.get("members" if files.task == "clips" else "of_members"))
     if not members:
         return ""
-    rows = [[code(Path(one["run"]).name, 80), *_row(one["figures"]), figure(one["temperature"])] for one in members]
-    rows.append([f"**{escape(files.model)}**", *_row(files.evaluation["figures"]), ""])
-    header = ["", "accuracy", "95 %", "macro-F1", "cross-entropy", "95 %", "temperature"]
+    labels = COMPARED[files.task]
+    rows = [
+        [code(Path(one["run"]).name, 80), *_row(one["figures"], labels), _temperature(one["temperature"])]
+        for one in members
+    ]
+    rows.append([f"**{escape(files.model)}**", *_row(files.evaluation["figures"], labels), ""])
+    header = ["", *(cell for label in labels.values() for cell in (label, "95 %")), "temperature"]
     words = [lead_words(files.evaluation, escape), weight_words(files.evaluation, escape)]
     return "\n\n".join([table(header, rows), *(said for said in words if said)])
 
 
-def _row(figures: Mapping) -> list[str]:
-    accuracy, loss = figures["accuracy"], figures["loss"]
-    cells = [figure(accuracy["value"]), interval(accuracy["interval"]), figure(figures["macro_f1"]["value"])]
-    return [*cells, figure(loss["value"]), interval(loss["interval"])]
+def _row(figures: Mapping, labels: Mapping[str, str]) -> list[str]:
+    known = [figures[metric] for metric in labels]
+    return [cell for one in known for cell in (figure(one["value"]), interval(one["interval"]))]
+
+
+def _temperature(known: object) -> str:
+    """One, or one a field."""
+    fields = mapping(known)
+    return ", ".join(f"{escape(field)} {figure(value)}" for field, value in fields.items()) or figure(known)
 
 
 def lead_words(evaluation: Mapping, shown=str) -> str:
@@ -147,21 +164,31 @@ def lead_words(evaluation: Mapping, shown=str) -> str:
     Args:
         shown: how a name is made safe for where the words stand.
     """
-    best, mean = evaluation["beside_its_best"], evaluation["beside_their_mean"]
-    name = shown(Path(best["best"]).name)
+    best, mean, task = evaluation["beside_its_best"], evaluation["beside_their_mean"], evaluation["task"]
+    name, unit = shown(Path(best["best"]).name), task.removesuffix("s")
     return (
-        f"Mean of its members: {_both(mean['figures'], '')}. Lead over that mean, clip by clip: "
-        f"{_both(mean['lead'], '+')}; over its best member ({name}, chosen in hindsight): {_both(best, '+')}."
+        f"Mean of its members: {_each(mean['figures'], task, '.4f')}. Lead over that mean, {unit} by {unit}: "
+        f"{_each(mean['lead'], task, '+.4f')}; over its best member ({name}, chosen in hindsight): "
+        f"{_each(best, task, '+.4f')}."
     )
 
 
-def _both(figures: Mapping, sign: str) -> str:
-    """Accuracy and cross-entropy with their intervals."""
-    said = []
-    for metric, label in (("accuracy", "accuracy"), ("loss", "cross-entropy")):
-        value, (low, high) = figures[metric]["value"], figures[metric]["interval"]
-        said.append(f"{label} {value:{sign}.4f} [{low:{sign}.4f}, {high:{sign}.4f}]")
-    return ", ".join(said)
+def _each(figures: Mapping, task: str, form: str) -> str:
+    """Those of the figures that members are compared by, with their intervals."""
+    known = {label: figures[metric] for metric, label in COMPARED[task].items() if metric in figures}
+    return ", ".join(f"{label} {_with_interval(one, form)}" for label, one in known.items())
+
+
+def _with_interval(one: Mapping, form: str) -> str:
+    value, (low, high) = one["value"], one["interval"]
+    if None in map(number, (value, low, high)):
+        return NO_NUMBER
+    return f"{value:{form}} [{low:{form}}, {high:{form}}]"
+
+
+def _change(pair: Sequence[float | None], form: str) -> str:
+    """From one figure to another."""
+    return " -> ".join(NO_NUMBER if number(value) is None else format(value, form) for value in pair)
 
 
 def weight_words(evaluation: Mapping, shown=str) -> str:
@@ -170,9 +197,8 @@ def weight_words(evaluation: Mapping, shown=str) -> str:
         return ""
     names = [shown(Path(one["run"]).name) for one in evaluation["members"]]
     weights = ", ".join(f"{name} {weight:.3f}" for name, weight in zip(names, known["values"], strict=True))
-    (equal, learned), split = known["val"], evaluation["split"]
-    said = [f"validation {equal:.4f} -> {learned:.4f}"]
-    said += ["{} {:.4f} -> {:.4f}".format(split, *known["test"])] if "test" in known else []
+    said = [f"validation {_change(known['val'], '.4f')}"]
+    said += [f"{evaluation['split']} {_change(known['test'], '.4f')}"] if "test" in known else []
     same = "" if "test" in known else " The figures are of the clips that they were learned on."
     return (
         f"Weights learned on {known['clips']:,} validation clips: {weights}; "
@@ -181,16 +207,15 @@ def weight_words(evaluation: Mapping, shown=str) -> str:
 
 
 def temperature_words(evaluation: Mapping, shown=str) -> str:
-    """What calibration by a temperature changes, in words; empty for events, which have none."""
+    """What calibration by a temperature changes, in words; empty for events, whose own, one a field, are in a note."""
     if evaluation.get("task") == "events":
         return ""
     known = mapping(evaluation.get("temperature"))
     if number(known.get("value")) is None:
         return "No temperature: there is no validation clip to fit it on, or a logit is not a finite number."
-    (before, after), (raw, scaled) = known["calibration_error"], known["loss"]
     same = " These are the clips that it was fitted on." if evaluation.get("split") == "validation" else ""
     fitted = f"fitted on {known['clips']:,} validation clips of {shown(evaluation['data'])}"
     return (
-        f"Temperature {known['value']:.3f}, {fitted}: "
-        f"calibration error {before:.3f} -> {after:.3f}, cross-entropy {raw:.4f} -> {scaled:.4f} nats.{same}"
+        f"Temperature {known['value']:.3f}, {fitted}: calibration error {_change(known['calibration_error'], '.3f')}, "
+        f"cross-entropy {_change(known['loss'], '.4f')} nats.{same}"
     )

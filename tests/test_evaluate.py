@@ -1,6 +1,7 @@
 """The front door: what a user types, what is printed, and what is left on disk."""
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from rich.console import Console
 
 import evaluate
 from datamodules.skeletons.store import ClipStore
+from datamodules.splits import OfficialSplit
 from experiment.checkpoints.loading import load_run
 from experiment.configs.compose import compose_config
 from experiment.evaluation import clips as evaluated_clips
@@ -163,6 +165,53 @@ def test_members_are_weighed_by_what_validation_says(on, runs, call):
     assert "Weights learned on" in (newest(runs / "a") / "report.md").read_text()
 
 
+def test_weights_that_cannot_be_learned_cost_no_opening(runs, call, monkeypatch):
+    whole = OfficialSplit.__call__
+
+    def without_validation(self, store):
+        return whole(self, store) | {"val": np.empty(0, dtype=np.int64)}
+
+    monkeypatch.setattr(OfficialSplit, "__call__", without_validation)
+    before = set(runs.rglob("evaluations/*"))
+    code, _, err = call(f"run=[{runs / 'a'},{runs / 'b'}]", "weights=learned")
+    assert set(runs.rglob("evaluations/*")) == before
+    assert code == 2 and "weights are learned on validation clips, of which there are none" in err, err
+
+
+ONE, ALL = slice(1), slice(None)
+
+
+@pytest.mark.parametrize(
+    ("words", "clips", "where", "said"),
+    [
+        (["run={b}"], ONE, "b", ["cross-entropy no number -> no number nats"]),
+        (["run={b}"], ALL, "b", ["calibration error no number -> no number, cross-entropy no number"]),
+        (
+            ["run=[{a},{b}]", "weights=learned"],
+            ONE,
+            "a",
+            ["cross-entropy no number. Lead over that mean", "test no number -> no number nats"],
+        ),
+    ],
+    ids=["one clip", "all clips", "a member"],
+)
+def test_where_a_net_has_no_number_the_report_says_so(words, clips, where, said, runs, call, monkeypatch):
+    collect = evaluated_clips.collect
+
+    def broken(member, split, answer):
+        output = collect(member, split, answer)
+        if split == "test" and member.folder.name == "b":
+            output.logits[clips] = math.nan
+        return output
+
+    monkeypatch.setattr(evaluated_clips, "collect", broken)
+    code, out, err = call(*(word.format(a=runs / "a", b=runs / "b") for word in words))
+    assert code == 0, err
+    report = (newest(runs / where) / "report.md").read_text()
+    for sentence in said:
+        assert sentence in out and sentence in report
+
+
 def test_events_come_out_again_too(runs, call):
     run = runs / "events"
     code, out, err = call(f"run={run}")
@@ -195,6 +244,20 @@ def test_every_field_of_events_has_a_temperature(runs, call):
     )
 
 
+def test_chained_heads_of_a_single_field_are_evaluated_too(runs, call, tmp_path):
+    several = ("datamodule.fields=", "+datamodule.streams", "model.head_width=", "trainer.max_epochs=")
+    words = [word for word in EVENT_RUN if not word.startswith(several)]
+    words += ["datamodule.fields={activity:{}}", "model.heads=chained", "model.head_width=8", "trainer.max_epochs=1"]
+    words += [f"datamodule.source.path='{runs / 'events.csv'}'", f"paths.log_dir='{runs / 'logs'}'"]
+    run_training(compose_config(words), str(tmp_path / "one"), words, False)
+    code, _, err = call(f"run={tmp_path / 'one'}")
+    assert code == 0 and not err, err
+    found = read(newest(tmp_path / "one") / "evaluation.json")
+    known = found["temperature"]["fields"]
+    assert list(known) == ["activity"]
+    assert known["activity"]["loss"][0] == found["metrics"]["ce_given_earlier/activity"]
+
+
 def test_runs_of_events_make_an_ensemble(runs, call):
     names = [str(runs / name) for name in ("events", "seed_1")]
     code, out, err = call(f"run=[{','.join(names)}]")
@@ -202,13 +265,27 @@ def test_runs_of_events_make_an_ensemble(runs, call):
     assert "members, each at its temperatures" in out
     found = read(newest(runs / "events") / "evaluation.json")
     members = found["of_members"]
-    assert [member["run"] for member in members] == names and all(len(m["temperature"]) == 3 for m in members)
+    assert [member["run"] for member in members] == names
+    assert all(list(member["temperature"]) == ["activity", "user", "gap"] for member in members)
     nats = [member["figures"]["joint_nll"]["value"] for member in members]
     # -log is convex: the mean of probabilities costs no more than the mean of the members' costs.
     assert found["figures"]["joint_nll"]["value"] <= sum(nats) / 2
-    lead = found["beside_its_best"]
-    assert lead["joint_nll"]["value"] == pytest.approx(min(nats) - found["figures"]["joint_nll"]["value"], abs=1e-5)
-    assert "Lead over its best member" in (newest(runs / "events") / "report.md").read_text()
+    whole, beside = found["figures"], found["beside_their_mean"]
+    assert found["beside_its_best"]["joint_nll"]["value"] == pytest.approx(
+        min(nats) - whole["joint_nll"]["value"], abs=1e-5
+    )
+    for name, sign in (("accuracy", 1), ("joint_nll", -1)):
+        mean = sum(member["figures"][name]["value"] for member in members) / 2
+        assert beside["figures"][name]["value"] == pytest.approx(mean, abs=1e-5)
+        assert beside["lead"][name]["value"] == pytest.approx(sign * (whole[name]["value"] - mean), abs=1e-5)
+    report = (newest(runs / "events") / "report.md").read_text()
+    section = report.split("## Members\n")[1].split("\n## ")[0]
+    for member, cost in zip(members, nats, strict=True):
+        (row,) = [line for line in section.splitlines() if line.startswith(f"| `{Path(member['run']).name}` |")]
+        assert f"| {cost:.3f} |" in row and f"activity {member['temperature']['activity']:.3f}, user " in row
+    for text in (out, section):
+        assert "Mean of its members: accuracy " in text and "Lead over that mean, event by event" in text
+        assert "over its best member (" in text
     assert read(newest(runs / "events") / "status.json")["verdict"]["sentence"] in out
 
 

@@ -4,6 +4,7 @@ Legend: N clips, K classes.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -94,7 +95,7 @@ def _calibration(answers: Answers) -> dict:
             "value": answers.temperature,
             "clips": len(answers.val.label),
             "loss": [clip_figures(output)["loss"].value for output in pair],
-            "calibration_error": [Calibration(*np.array([list(b.values()) for b in one]).T).error for one in bins],
+            "calibration_error": [_calibration_error(one) for one in bins],
         },
         "calibrated": bins[1],
     }
@@ -103,6 +104,11 @@ def _calibration(answers: Answers) -> dict:
 def _reliability(output: ClipOutput) -> list[dict]:
     confidence = output.logits.softmax(dim=1).max(dim=1).values
     return reliability(confidence.numpy(), (output.predicted == output.label).numpy())
+
+
+def _calibration_error(bins: list[dict]) -> float:
+    """NaN where no confidence is a number."""
+    return Calibration(*np.array([list(one.values()) for one in bins]).T).error if bins else math.nan
 
 
 def _table(member: OpenedRun, answers: Answers) -> pa.Table:

@@ -50,13 +50,13 @@ def calibrated(answers: Answers) -> Answers:
 def learned_weights(members: Sequence[Answers]) -> Tensor:
     """[M] with which the members' mixture has the lowest cross-entropy on validation; they add up to 1.
 
+    Args:
+        members: of which each answered to validation clips.
+
     Raises:
-        DataError: there is no validation clip, or a member has no number for one.
+        DataError: a member has no number for a validation clip, or they did not answer to the same ones.
     """
     for member in members:
-        if member.val is None or len(member.val.label) == 0:
-            what = "weights are learned on validation, of which there is none"
-            raise DataError(what, where=member.name, remedy="Use weights=equal.")
         if not member.val.logits.isfinite().all():
             what = "it has no number for some validation clip, so that it cannot be weighed"
             raise DataError(what, where=member.name, remedy="Leave it out, or use weights=equal.")

@@ -5,14 +5,14 @@ A run's own figures are those of its test, without a temperature; beside them st
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
+import torch
 
 from callbacks.predictions import EventScores
 from experiment.evaluation.answers import Evaluated, batches_of
 from experiment.evaluation.event_ensemble import CALIBRATED, WHOLE, EventEnsemble
-from experiment.evaluation.figures import Figure, event_figures, event_lead
+from experiment.evaluation.figures import Figure, event_figures, event_lead, event_means, event_values
 from experiment.evaluation.numbers import reliability
 from experiment.evaluation.opened_runs import OpenedRun
 from experiment.evaluation.request import Request
@@ -50,11 +50,10 @@ def evaluate(members: Sequence[OpenedRun], request: Request) -> Evaluated:
     whole = found[WHOLE]
     numbers, notes = {"metrics": whole.metrics, "temperature": None}, ["No temperature could be fitted on validation."]
     if ensemble.of_whole is not None:
-        numbers |= _calibration(ensemble, found, own.fields)
+        numbers |= _calibration(ensemble, found, own)
         notes = [temperature_words(numbers["temperature"], request.on)]
     if len(members) > 1:
-        numbers |= _beside_members(members, ensemble, found)
-        notes.append(lead_words(numbers["beside_its_best"]))
+        numbers |= _beside_members(members, ensemble, found, own.fields)
     return Evaluated(whole.scores, whole.figures, numbers, _table(first, whole.scores), module, tuple(notes))
 
 
@@ -74,10 +73,14 @@ def _measure(
     return {name: Measured(keeper.test, known[name]) for name, keeper in keepers.items()}
 
 
-def _calibration(ensemble: EventEnsemble, found: Mapping[str, Measured], fields: Sequence[str]) -> dict:
-    """The temperatures, and cross-entropy and calibration error without and with them."""
+def _calibration(ensemble: EventEnsemble, found: Mapping[str, Measured], like: FieldMetrics) -> dict:
+    """The temperatures, and cross-entropy and calibration error without and with them.
+
+    Args:
+        like: tells how the metrics are named: chained heads of a single field have no chain, but the names of one.
+    """
     pair = [found[WHOLE].metrics, found[CALIBRATED].metrics]
-    given = "" if ensemble.chain is None else "_given_earlier"
+    given = "_given_earlier" if like.chained else ""
 
     def both(name: str) -> list[float]:
         return [metrics[name] for metrics in pair]
@@ -88,7 +91,7 @@ def _calibration(ensemble: EventEnsemble, found: Mapping[str, Measured], fields:
             "loss": both(f"ce{given}/{field}"),
             "calibration_error": both(f"calibration_error{given}/{field}"),
         }
-        for field, value in zip(fields, ensemble.of_whole, strict=True)
+        for field, value in zip(like.fields, ensemble.of_whole, strict=True)
     }
     scores = found[CALIBRATED].scores
     return {
@@ -103,26 +106,36 @@ def _calibration(ensemble: EventEnsemble, found: Mapping[str, Measured], fields:
 
 
 def _beside_members(
-    members: Sequence[OpenedRun], ensemble: EventEnsemble, found: Mapping[str, Measured]
+    members: Sequence[OpenedRun], ensemble: EventEnsemble, found: Mapping[str, Measured], fields: Sequence[str]
 ) -> dict[str, object]:
-    """Every member by itself, at its temperatures, and the lead over the best of them."""
+    """Every member by itself, at its temperatures, and the lead over the best of them and over their mean."""
     alone = [found[str(number)] for number in range(len(members))]
     best = min(range(len(members)), key=lambda number: alone[number].metrics["joint_nll"])
-    lead = event_lead(found[WHOLE].scores, alone[best].scores)
+    sequence_N = found[WHOLE].scores.sequence_id
+    whole, *each = (event_values(one.scores) for one in (found[WHOLE], *alone))
+    mean = {name: torch.stack([values[name] for values in each]).mean(0) for name in whole}
     return {
         "of_members": [
             {
                 "run": str(member.folder),
-                "temperature": temperature_D,
-                "figures": {name: figure.to_dict() for name, figure in each.figures.items()},
+                "temperature": temperature_D and dict(zip(fields, temperature_D, strict=True)),
+                "figures": _plain(one.figures),
             }
-            for member, temperature_D, each in zip(members, ensemble.of_members, alone, strict=True)
+            for member, temperature_D, one in zip(members, ensemble.of_members, alone, strict=True)
         ],
         "beside_its_best": {
             "best": str(members[best].folder),
-            **{name: figure.to_dict() for name, figure in lead.items()},
+            **_plain(event_lead(whole, each[best], sequence_N)),
+        },
+        "beside_their_mean": {
+            "figures": _plain(event_means(mean, sequence_N)),
+            "lead": _plain(event_lead(whole, mean, sequence_N)),
         },
     }
+
+
+def _plain(figures: Mapping[str, Figure]) -> dict[str, dict]:
+    return {name: figure.to_dict() for name, figure in figures.items()}
 
 
 def temperature_words(known: Mapping, on: str) -> str:
@@ -134,16 +147,6 @@ def temperature_words(known: Mapping, on: str) -> str:
         f"Temperatures fitted on {known['events']:,} validation events: {values}; means over the fields: calibration "
         f"error {before:.3f} -> {after:.3f}, cross-entropy {raw:.4f} -> {scaled:.4f} nats.{same}"
     )
-
-
-def lead_words(beside: Mapping) -> str:
-    """How an ensemble stands beside its best member, in words."""
-    said = []
-    for metric, label in (("accuracy", "accuracy"), ("joint_nll", "nats an event")):
-        low, high = beside[metric]["interval"]
-        said.append(f"{label} {beside[metric]['value']:+.4f} [{low:+.4f}, {high:+.4f}]")
-    name = Path(beside["best"]).name
-    return f"Lead over its best member ({name}, chosen in hindsight), event by event: {'; '.join(said)}."
 
 
 def _table(member: OpenedRun, scores: EventScores) -> pa.Table:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from callbacks.predictions import EventScores
 from experiment.final_table import bootstrap_interval, grouped_interval
@@ -76,14 +77,24 @@ def paired_lead(lead_N: np.ndarray) -> Figure:
     return Figure(float(lead_N.mean()), grouped_interval(lead_N, np.arange(len(lead_N))))
 
 
-def event_lead(ahead: EventScores, behind: EventScores) -> dict[str, Figure]:
-    """How far one answer is ahead of another to the same events: mean accuracy over the fields, and nats an event."""
-    sequence_N = ahead.sequence_id.numpy()
-    leads = {
-        "accuracy": ahead.hit.double().mean(1) - behind.hit.double().mean(1),
-        "joint_nll": behind.nll.double().sum(1) - ahead.nll.double().sum(1),
-    }
+def event_values(scores: EventScores) -> dict[str, Tensor]:
+    """[N] float64 of each event: the accuracy, a mean over the fields, and the nats of all of them together."""
+    return {"accuracy": scores.hit.double().mean(1), "joint_nll": scores.nll.double().sum(1)}
+
+
+def event_means(values: Mapping[str, Tensor], sequence_N: Tensor) -> dict[str, Figure]:
+    """The means of [N] values each."""
+    group_N = sequence_N.numpy()
     return {
-        name: Figure(float(lead_N.mean()), grouped_interval(lead_N.numpy(), sequence_N))
-        for name, lead_N in leads.items()
+        name: Figure(float(value_N.mean()), grouped_interval(value_N.numpy(), group_N))
+        for name, value_N in values.items()
     }
+
+
+def event_lead(ahead: Mapping[str, Tensor], behind: Mapping[str, Tensor], sequence_N: Tensor) -> dict[str, Figure]:
+    """How far one answer is ahead of another to the same events, both as `event_values` gives them."""
+    leads = {
+        "accuracy": ahead["accuracy"] - behind["accuracy"],
+        "joint_nll": behind["joint_nll"] - ahead["joint_nll"],
+    }
+    return event_means(leads, sequence_N)

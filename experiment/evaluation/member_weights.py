@@ -13,7 +13,7 @@ PASSES = 10_000
 
 
 def fit_weights(log_p_MN: Tensor) -> Tensor:
-    """[M] float64, above 0 and adding up to 1: the mixture of the lowest mean cross-entropy.
+    """[M] float64, not below 0 and adding up to 1: the mixture of the lowest mean cross-entropy.
 
     Expectation maximisation of a mixture's proportions (Dempster, Laird and Rubin 1977): from equal ones on, each
     weight is multiplied by the mean of its member's probability over the mixture's. The cross-entropy is convex in

@@ -101,12 +101,17 @@ def _differing(what: str, mine: object, theirs: object) -> str:
 
 
 def refuse_what_cannot_be_done(members: Sequence[OpenedRun], request: Request) -> None:
-    """Raises ConfigError or DataError for views of events, and where several runs make no ensemble."""
+    """Raises ConfigError or DataError for views of events, and where several runs make no ensemble or cannot be
+    weighed: whatever is known before the split is opened.
+    """
     first = members[0]
     if first.task.unit != "clips" and (request.crops > 1 or request.flip):
         raise ConfigError("events have neither crops nor mirror images", where="crops, flip", remedy="Leave them out.")
     if first.task.unit != "clips" and request.weights == "learned":
         raise ConfigError("weights are learned of runs of clips", where="weights", remedy="Use weights=equal.")
+    if request.weights == "learned" and first.task.count(first.datamodule, "val") == 0:
+        what = "weights are learned on validation clips, of which there are none"
+        raise DataError(what, where=first.datamodule.name, remedy="Use weights=equal.")
     for other in members[1:]:
         if other.task.unit != first.task.unit:
             raise ConfigError(f"it is of {other.task.unit}, {first.folder} of {first.task.unit}", where=other.folder)

@@ -24,13 +24,12 @@ def print_evaluation(numbers: Mapping, folder: Path, console: Console) -> None:
     title = f"[bold]{escape(numbers['model'])} on {escape(numbers['data'])}[/]"
     console.print(f"{title}, {numbers['views']}" if "views" in numbers else title, soft_wrap=True)
     console.print(_figures(numbers))
-    if "members" in numbers:
-        console.print(_members(numbers))
-        console.print(lead_words(numbers), markup=False, soft_wrap=True)
-        if said := weight_words(numbers):
-            console.print(said, markup=False, soft_wrap=True)
-    if "of_members" in numbers:
-        console.print(_members_of_events(numbers))
+    for key, table in (("members", _members), ("of_members", _members_of_events)):
+        if key in numbers:
+            console.print(table(numbers))
+            console.print(lead_words(numbers), markup=False, soft_wrap=True)
+    if said := weight_words(numbers):
+        console.print(said, markup=False, soft_wrap=True)
     rows = dict(list(numbers["table"].items())[:ROWS])
     console.print(_by_part(rows, numbers["table_title"]))
     if (left := len(numbers["table"]) - len(rows)) > 0:

@@ -4,7 +4,6 @@ Temperature scaling after Guo et al. 2017, fitted on validation. It changes no p
 Legend: N clips, K classes.
 """
 
-import numpy as np
 from torch import Tensor
 
 LOWEST, HIGHEST = 0.05, 20.0
@@ -40,9 +39,3 @@ def fit_temperature(logits_NK: Tensor, label_N: Tensor) -> float:
         middle = (low * high) ** 0.5
         low, high = (middle, high) if slope(middle) < 0 else (low, middle)
     return float((low * high) ** -0.5)
-
-
-def calibration_error(bins: list[dict]) -> float:
-    """The expected calibration error of `evaluation.reliability`'s bins (Naeini et al. 2015)."""
-    confidence, accuracy, count = np.array([list(one.values()) for one in bins]).T
-    return float((count * abs(confidence - accuracy)).sum() / count.sum())

@@ -10,7 +10,7 @@ from torchmetrics.functional import accuracy, f1_score
 from callbacks.predictions import EventScores
 from experiment.evaluation import ensemble
 from experiment.evaluation.ensemble import Answers, averaged, beside_its_best, beside_their_mean, calibrated
-from experiment.evaluation.figures import clip_figures, event_figures
+from experiment.evaluation.figures import clip_figures, event_figures, event_lead, event_means, event_values
 from experiment.final_table import bootstrap_interval
 from experiment.prediction.views import pooled
 from schemas.batches import ClipOutput
@@ -143,3 +143,20 @@ def test_figures_of_events_are_the_splits_own_with_intervals_over_sequences():
     assert {name: figure.value for name, figure in found.items()} == {n: v for n, v in metrics.items() if "/" not in n}
     low, high = found["loss"].interval
     assert found["joint_nll"].interval == pytest.approx((2 * low, 2 * high)) and found["top5"].interval is None
+
+
+def test_an_answer_to_events_is_ahead_by_more_hits_and_fewer_nats():
+    sequence = torch.arange(40) // 4
+
+    def answer(nll: float, hit: bool) -> dict[str, torch.Tensor]:
+        shape = (40, 2)
+        return event_values(EventScores(torch.full(shape, nll), torch.full(shape, hit), torch.ones(shape), sequence))
+
+    good, bad = answer(0.5, True), answer(0.75, False)
+    found = event_lead(good, bad, sequence)
+    assert {name: (one.value, one.interval) for name, one in found.items()} == {
+        "accuracy": (1.0, (1.0, 1.0)),
+        "joint_nll": (0.5, (0.5, 0.5)),
+    }
+    means = event_means(good, sequence)
+    assert (means["accuracy"].value, means["joint_nll"].value) == (1.0, 1.0)

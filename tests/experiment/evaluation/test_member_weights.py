@@ -100,10 +100,8 @@ def test_weights_that_are_equal_are_the_plain_average():
     assert torch.allclose(found.on.logits, averaged(members).on.logits, atol=1e-6)
 
 
-def test_without_validation_or_a_number_nothing_is_learned():
+def test_without_a_number_or_of_other_clips_nothing_is_learned():
     one, other = some_answers(0, 1.0), some_answers(1, 2.0)
-    with pytest.raises(DataError, match="run 1: weights are learned on validation, of which there is none"):
-        learned_weights([one, replace(other, val=None)])
     broken = replace(other, val=replace(other.val, logits=other.val.logits.fill_(torch.nan)))
     with pytest.raises(DataError, match="run 1: it has no number for some validation clip"):
         learned_weights([one, broken])

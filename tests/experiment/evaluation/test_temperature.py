@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from experiment.evaluation.temperature import HIGHEST, LOWEST, calibration_error, fit_temperature
+from experiment.evaluation.temperature import HIGHEST, LOWEST, fit_temperature
 
 
 @pytest.mark.parametrize(("right", "gap"), [(0.75, 4.0), (0.6, 1.0), (0.9, 2.0)])
@@ -50,8 +50,3 @@ def test_what_has_no_best_temperature_ends_at_a_bound():
 def test_what_cannot_be_fitted_is_refused(logits):
     with pytest.raises(ValueError, match="needs clips and finite logits"):
         fit_temperature(logits, torch.zeros(len(logits), dtype=torch.int64))
-
-
-def test_the_calibration_error_is_the_mean_distance_weighted_by_counts():
-    bins = [{"confidence": 0.9, "accuracy": 0.7, "count": 30}, {"confidence": 0.5, "accuracy": 0.6, "count": 10}]
-    assert calibration_error(bins) == pytest.approx((30 * 0.2 + 10 * 0.1) / 40)
