@@ -51,7 +51,7 @@ class PerFrameLoop(nn.Module):
 
     def __init__(self, ours: nn.Module):
         super().__init__()
-        self.edges_2E = undirected_edges(SCHEMA.skeleton)
+        self.register_buffer("edges_2E", undirected_edges(SCHEMA.skeleton), persistent=False)
         state = ours.state_dict()
         self.convs, self.norms = nn.ModuleList(), nn.ModuleList()
         for i, block in enumerate(ours.spatial.blocks):
@@ -68,7 +68,7 @@ class PerFrameLoop(nn.Module):
         clips, frames, joints, _ = x_BTVC.shape
         pooled = []
         for t in range(frames):
-            edges_2E = torch.cat([self.edges_2E + clip * joints for clip in range(clips)], dim=1).to(x_BTVC.device)
+            edges_2E = torch.cat([self.edges_2E + clip * joints for clip in range(clips)], dim=1)
             x_nodes = x_BTVC[:, t].reshape(clips * joints, -1)
             for conv, norm in zip(self.convs, self.norms, strict=True):
                 x_nodes = self.dropout(F.relu(norm(conv(x_nodes, edges_2E))))

@@ -116,7 +116,7 @@ class Sides(L.Callback):
 
 def like_nw_ucla(place: Path) -> list[str]:
     random_clips(place / "clips", "kinect20", clips=1524, classes=10, frames=range(25, 55))
-    plain = ["callbacks/ema=null", "datamodule.augment.mixup=0.0"]
+    plain = ["callbacks.ema=null", "datamodule.augment.mixup=0.0"]
     return ["experiment=nw_ucla", f"datamodule.root={place}/clips", *plain]
 
 

@@ -74,9 +74,7 @@ class MishDropout(Dropout):
     """Mish (arXiv:1908.08681), x tanh(softplus(x)), and then dropout."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or x.dtype != torch.float32 or torch.compiler.is_compiling():
-            return super().forward(F.mish(x))
-        return _MishDropout.apply(x, self.drop_levels if self.active else 0, self.scale)
+        return super().forward(F.mish(x))
 
 
 class _Dropout(torch.autograd.Function):
@@ -112,37 +110,3 @@ class _ReLUDropout(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
         (y,) = ctx.saved_tensors
         return torch.ops.aten.threshold_backward(gradient, y, 0).mul_(ctx.scale), None, None
-
-
-class _MishDropout(torch.autograd.Function):
-    """One saved tensor, and one exponential in place of torch's three.
-
-    With s = sigmoid(x) and u = s (2 - s): mish(x) = x u / (2 - u) and
-    mish'(x) = u / (2 - u) + 4 x s (1 - s)^2 / (2 - u)^2.
-    """
-
-    @staticmethod
-    def forward(ctx, x: Tensor, drop_levels: int, scale: float) -> Tensor:
-        s = x.sigmoid()
-        slope = 1 - s
-        y = slope.add(1).mul_(s)  # u
-        inverse = (2 - y).reciprocal_()
-        y.mul_(inverse)
-        if needed := ctx.needs_input_grad[0]:
-            slope.mul_(inverse).square_().mul_(s).mul_(x)
-            torch.add(y, slope, alpha=4, out=slope)
-        y.mul_(x)
-        if drop_levels:
-            keep = torch.mul(keep_mask(x.shape, drop_levels), scale, out=inverse)
-            y.mul_(keep)
-            if needed:
-                slope.mul_(keep)
-        if needed:
-            ctx.save_for_backward(slope)
-        return y
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (slope,) = ctx.saved_tensors
-        return gradient * slope, None, None

@@ -24,10 +24,15 @@ class FrameConvolutions(nn.Module):
         layers: convolutions after one another.
         kernel: frames that each sees, odd.
         dropout: before each convolution.
+
+    Raises:
+        ValueError: when the kernel is not odd: a clip would get longer.
     """
 
     def __init__(self, width: int, layers: int, kernel: int, dropout: float):
         super().__init__()
+        if kernel < 1 or kernel % 2 == 0:
+            raise ValueError(f"a kernel of {kernel} frames is not odd")
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(layers))
         self.activation = ReLUDropout(dropout)
         self.convs = nn.ModuleList(nn.Conv1d(width, width, kernel, padding=kernel // 2) for _ in range(layers))

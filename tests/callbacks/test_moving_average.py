@@ -1,11 +1,13 @@
 """The average against the recursion written out, and which weights are validated, saved and tested."""
 
 import lightning as L
+import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
 from callbacks.moving_average import MovingAverage
+from schemas.errors import ConfigError
 
 DECAY = 0.7
 
@@ -30,6 +32,12 @@ class Line(L.LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.05)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0, 1.5])
+def test_an_average_that_would_not_move_is_refused(decay):
+    with pytest.raises(ConfigError, match=r"callbacks\.ema\.decay"):
+        MovingAverage(decay)
 
 
 def test_the_average_is_validated_saved_and_tested(tmp_path):

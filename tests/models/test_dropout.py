@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.dropout import Dropout, MishDropout, ReLUDropout
+from models.dropout import Dropout, ReLUDropout
 from schemas.errors import ConfigError
 
 
@@ -75,32 +75,9 @@ def test_relu_dropout_is_relu_when_it_drops_nothing(layer):
     assert torch.equal(layer(x.clone()), x.relu())
 
 
-def test_mish_dropout_is_mish_then_dropout():
-    x = torch.randn(50, 60, requires_grad=True)
-    weight = torch.randn(50, 60)
-    results = []
-    for layer in (lambda x: Dropout(0.4)(torch.nn.functional.mish(x)), MishDropout(0.4)):
-        torch.manual_seed(2)
-        y = layer(x)
-        results.append((y, *torch.autograd.grad((y * weight).sum(), x)))
-    torch.testing.assert_close(results[0], results[1])
-
-
-@pytest.mark.parametrize("layer", [MishDropout(0.0), MishDropout(0.7).eval()], ids=["p=0", "eval"])
-def test_mish_is_that_of_torch_in_double_precision(layer):
-    x = torch.linspace(-60, 60, 20_001, requires_grad=True)
-    y = layer(x)
-    exact_x = x.detach().double().requires_grad_()
-    exact = torch.nn.functional.mish(exact_x)
-    torch.testing.assert_close(y, exact.float(), atol=4e-6, rtol=1e-6)
-    gradient, exact_gradient = torch.autograd.grad(y.sum(), x)[0], torch.autograd.grad(exact.sum(), exact_x)[0]
-    torch.testing.assert_close(gradient, exact_gradient.float(), atol=1e-6, rtol=1e-6)
-
-
 def test_a_probability_that_rounds_to_nothing_drops_nothing():
     x = torch.randn(100, 100)
     assert Dropout(1e-6)(x) is x and torch.equal(ReLUDropout(1e-6)(x.clone()), x.relu())
-    torch.testing.assert_close(MishDropout(1e-6)(x), torch.nn.functional.mish(x))
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5])

@@ -88,6 +88,12 @@ def test_frame_convolutions_are_torchs_layers_over_real_frames(clips):
     assert not out[~frames.real_BT].any()
 
 
+@pytest.mark.parametrize("kernel", [-1, 0, 4])
+def test_a_kernel_that_would_change_the_length_is_refused(kernel):
+    with pytest.raises(ValueError, match=f"{kernel} frames is not odd"):
+        FrameConvolutions(8, layers=1, kernel=kernel, dropout=0.0)
+
+
 def test_fusion_sets_the_branches_beside_their_gated_blend(clips):
     x, frames = clips
 
