@@ -3,7 +3,10 @@
 python examples/next_event_onnx.py best.onnx log.csv SEQUENCE
 
 The log has a row an event, of all sequences, with the columns `sequence`, `seconds` (since any moment) and one a field,
-which holds the value's name. What the file knows of its fields stands in the file.
+which holds the value's name. A field that other sequences learn only later (`known_later` in the file, as a delay) has
+a column `known_at_FIELD` too: the seconds from which on they know the value, empty for never. Without that column none
+of them ever does, and the answers are not those of `predict.py`, which shows the net each value once it is known.
+What the file knows of its fields stands in the file.
 """
 
 import csv
@@ -24,8 +27,15 @@ def main(model: str, log: str, sequence: str) -> None:
         events = sorted(csv.DictReader(lines), key=lambda event: float(event["seconds"]))
     seconds = np.array([float(event["seconds"]) for event in events])
     owner = np.array([event["sequence"] for event in events])
+    if sequence not in owner:
+        sys.exit(f"{log} has no sequence {sequence!r}")
     number = [{value: i for i, value in enumerate(field["values"])} for field in fields]
     names = [field["name"] for field in fields]
+    known_at = {
+        place: np.array([float(event.get(f"known_at_{names[place]}") or "inf") for event in events])
+        for place, field in enumerate(fields)
+        if field["known_later"]
+    }
     value = np.array([[n.get(event[name], UNKNOWN) for n, name in zip(number, names, strict=True)] for event in events])
 
     own = np.flatnonzero(owner == sequence)
@@ -38,7 +48,6 @@ def main(model: str, log: str, sequence: str) -> None:
         shape = (1, len(cuts), len(rows), int(about["src_seq_len"]))
         source, age = np.zeros((*shape, len(fields)), np.int32), np.zeros(shape, np.float32)
         length = np.zeros(shape[:3], np.int64)
-        later = [place for place, field in enumerate(fields) if field["known_later"]]
         for c, cut in enumerate(cuts):
             for r, row in enumerate(rows):
                 if row["key"] is None:
@@ -49,8 +58,9 @@ def main(model: str, log: str, sequence: str) -> None:
                     past = np.flatnonzero((of_key == wanted) & (seconds < seconds[cut]))
                 if len(past := past[-shape[3] :]):
                     source[0, c, r, -len(past) :] = value[past]
-                    for place in later:  # what may not be known yet of other sequences' events
-                        source[0, c, r, -len(past) :, place][owner[past] != sequence] = UNKNOWN
+                    for place, moment in known_at.items():
+                        hidden = (moment[past] > seconds[cut]) & (owner[past] != sequence)
+                        source[0, c, r, -len(past) :, place][hidden] = UNKNOWN
                     age[0, c, r, -len(past) :] = np.log1p(seconds[cut] - seconds[past])
                     length[0, c, r] = len(past)
         feed |= {"source": source, "source_age": age, "source_length": length}

@@ -88,7 +88,7 @@ class LoadedRun:
             temperature, device: as for `predict`.
 
         Raises:
-            ConfigError: this is a run of events.
+            ConfigError: this is a run of events, the window is no whole number above 0, or the temperature not above 0.
         """
         from experiment.prediction.inference import ClipInference
         from experiment.prediction.live_clip import LiveClip

@@ -82,6 +82,8 @@ def describe(run: LoadedRun, temperatures: Mapping[str, float] | None) -> dict[s
         for field in schema.fields
     ]
     cut_off = "the window's first event" if schema.context_at == "window" else "each event of the window"
+    later = ", ".join(field.name for field in schema.fields if field.known_later)
+    hidden = f", of other sequences' events {later} only where it was known by then (else {UNK})" if later else ""
     return {
         "fields": json.dumps(fields),
         "source_rows": json.dumps(source_rows(schema)),
@@ -93,7 +95,7 @@ def describe(run: LoadedRun, temperatures: Mapping[str, float] | None) -> dict[s
         "temperature": "unknown" if temperatures is None else json.dumps(dict(temperatures)),
         "preprocessing": "none in the graph: an event is the numbers of its fields' values; a window is a sequence's "
         f"newest events, {schema.tgt_seq_len} at most; a source row holds the newest events, {schema.src_seq_len} at "
-        f"most, with an earlier time than its cut-off, {cut_off}; gaps and ages are log(1 + seconds)",
+        f"most, with an earlier time than its cut-off, {cut_off}{hidden}; gaps and ages are log(1 + seconds)",
     } | origin_of(run)
 
 

@@ -38,7 +38,7 @@ def difference(
 ) -> float:
     """The largest difference of a logit or a probability between file and model; the file reads rubbish as padding.
 
-    Infinite where the file cannot be run at this size.
+    Infinite where the file cannot be run at this size, NaN where either of them gives one.
     """
     logits = inference.logits(batch)
     padding_BT = ~batch.real_BT
@@ -55,7 +55,8 @@ def difference(
     expected = logits.numpy(), (logits / temperature).softmax(dim=1).numpy()
     if any(a.shape != b.shape for a, b in zip(found, expected, strict=True)):
         return float("inf")
-    return max(float(np.abs(a - b).max()) for a, b in zip(found, expected, strict=True))
+    # Not `max`, which may pass over NaN.
+    return float(np.max([np.abs(a - b).max() for a, b in zip(found, expected, strict=True)]))
 
 
 def random_clips(clips: int, frames: int, joints: int, coordinates: int, extra: int) -> ClipBatch:

@@ -7,6 +7,7 @@ from collections import deque
 
 import numpy as np
 
+from datamodules.skeletons.features import count_channels
 from experiment.prediction.in_memory import Predictions, batch_of
 from experiment.prediction.inference import ClipInference
 from schemas.errors import ConfigError, DataError
@@ -24,12 +25,15 @@ class LiveClip:
         temperature: what the logits are divided by.
 
     Raises:
-        ConfigError: the window has no frame.
+        ConfigError: the window is no whole number above 0, or the temperature is not above 0.
     """
 
     def __init__(self, inference: ClipInference, window: int, temperature: float):
-        if window < 1:
-            raise ConfigError(f"{window} is less than 1", where="window", remedy="As stream(window=64).")
+        if type(window) is not int or window < 1:
+            what = f"{window!r} is no whole number above 0"
+            raise ConfigError(what, where="window", remedy="As stream(window=64).")
+        if not temperature > 0:
+            raise ConfigError(f"{temperature} is not above 0", where="temperature")
         self.inference, self.temperature = inference, temperature
         self.frames: deque[np.ndarray] = deque(maxlen=window)
         self.added = 0
@@ -45,7 +49,7 @@ class LiveClip:
             One row; NaN as long as no joint was seen in any of the frames.
 
         Raises:
-            DataError: the frame does not fit the run's layout or the frames before it.
+            DataError: the frame does not fit the run's layout and channels, or the frames before it.
         """
         newest = self._read(frame, visible)
         answer = self._answer(np.stack([*self.frames, newest][-self.frames.maxlen :]))
@@ -62,17 +66,22 @@ class LiveClip:
 
     def _read(self, frame: object, visible: object) -> np.ndarray:
         """[V, C] float32 with NaN where a joint was not seen."""
-        where, skeleton = f"frame {self.added}", self.inference.schema.skeleton
+        where, schema = f"frame {self.added}", self.inference.schema
         try:
             frame = np.array(frame, dtype=np.float32)
             seen = np.ones(len(frame), bool) if visible is None else np.asarray(visible, dtype=bool)
         except (TypeError, ValueError) as error:
             raise DataError(f"it is no array of numbers ({error})", where=where) from error
-        joints, coordinates = skeleton.num_joints, self.frames[-1].shape[1] if self.frames else None
+        joints, coordinates = schema.skeleton.num_joints, self.frames[-1].shape[1] if self.frames else None
         if frame.ndim != 2 or len(frame) != joints or coordinates not in (None, frame.shape[1]):
             reads = f"[{joints} joints, {coordinates or 'coordinates'}]"
             what = f"it has the shape {list(frame.shape)}, the run reads {reads}"
-            raise DataError(what, where=where, remedy=f"The layout is {skeleton.name}.")
+            raise DataError(what, where=where, remedy=f"The layout is {schema.skeleton.name}.")
+        # Before it is stored: a frame without a seen joint is not shown to the net, which would refuse it.
+        made = count_channels(self.inference.channels, frame.shape[1], 0)
+        if made != schema.channels:
+            what = f"{frame.shape[1]} coordinates a joint and 0 extra channels make {made} channels"
+            raise DataError(f"{what}, the run was trained on {schema.channels}", where=where)
         if seen.shape != (joints,):
             raise DataError(f"visible has the shape {list(seen.shape)}, its frame {joints} joints", where=where)
         frame[~seen | np.isnan(frame).any(axis=1)] = np.nan

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import runpy
 import subprocess
 import sys
 from copy import deepcopy
@@ -16,12 +17,13 @@ from torch import nn
 
 import export
 import predict
+from datamodules.events.moments import NEVER
 from experiment.build import build_datamodule
 from experiment.checkpoints.loading import LoadedRun, load_run
 from experiment.configs.compose import compose_config
 from experiment.export import event_graph
 from experiment.export.event_check import checked_sizes, inputs_of, random_windows
-from experiment.export.event_file import export_events, source_rows
+from experiment.export.event_file import describe, export_events, source_rows
 from experiment.export.onnx_check import open_session
 from experiment.prediction.inference import chain_of
 from schemas.errors import ConfigError
@@ -42,12 +44,17 @@ VARIANTS = {
 }
 
 
-def trained_run(folder: Path, overrides: tuple[str, ...] = (), schema: EventSchema = EVENTS) -> LoadedRun:
-    content = content_of([*SMALL["events"], *overrides], schema)
+def as_if_trained(content: dict) -> dict:
+    """With weights of a size that lets windows be told apart; some maps begin at zero, the memory's among them."""
+    rng = torch.Generator().manual_seed(0)
     for tensor in content["state_dict"].values():
         if tensor.dim() > 1:
-            tensor.mul_(3)  # so that windows are told apart
-    return load_run(write(folder / "a.ckpt", content))
+            tensor.mul_(3).add_(0.3 * torch.randn(tensor.shape, generator=rng))
+    return content
+
+
+def trained_run(folder: Path, overrides: tuple[str, ...] = (), schema: EventSchema = EVENTS) -> LoadedRun:
+    return load_run(write(folder / "a.ckpt", as_if_trained(content_of([*SMALL["events"], *overrides], schema))))
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +125,14 @@ def test_the_file_says_what_it_is(a_run, tmp_path):
     assert "source tensor(int32) ['windows', 1, 5, 'past', 3]" in said and "temperature: unknown" in said
 
 
+def test_the_file_says_of_which_fields_others_learn_later(a_run):
+    carrier, gap_bin, static = EVENTS.fields
+    later = replace(EVENTS, fields=(carrier, replace(gap_bin, known_later=True), static))
+    told, plain = (describe(replace(a_run, schema=schema), None)["preprocessing"] for schema in (later, EVENTS))
+    assert "of other sequences' events gap_bin only where it was known by then (else 1); " in told
+    assert "other sequences" not in plain
+
+
 def test_each_field_has_its_temperature(a_run, tmp_path):
     plain, warm = (tmp_path / name for name in ("plain.onnx", "warm.onnx"))
     export_events(a_run, plain)
@@ -135,22 +150,37 @@ def test_source_rows_are_named():
     assert rows[1:] == [{"stream": "carrier", "key": "carrier", "value": value} for value in (1, 2, 3, 4)]
 
 
-@pytest.mark.parametrize("overrides", [("datamodule.context_at=window",), ("datamodule.context_at=event", *CHAINED)])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("datamodule.context_at=window",),
+        ("datamodule.context_at=event", *CHAINED),
+        ("datamodule.context_at=event", "+datamodule.fields.activity.known_at=told"),
+    ],
+    ids=["window", "event", "known later"],
+)
 def test_the_example_says_what_prediction_says_without_our_code(overrides, tmp_path, capsys):
-    source = write_events(tmp_path / "log.csv", make_events(12))
+    events = make_events(12)
+    delay = np.random.default_rng(0).choice([0, 3600, 500_000], len(events))
+    events["told"] = (pd.to_datetime(events.time) + pd.to_timedelta(delay, "s")).astype(str)
+    events.loc[::5, "told"] = ""
+    source = write_events(tmp_path / "log.csv", events)
     words = [*EVENT_RUN, *overrides, f"datamodule.source.path='{source}'", "+datamodule.streams.own={key:case}"]
     module = build_datamodule(compose_config(words))
-    path = write(tmp_path / "a.ckpt", content_of(words, module.schema))
+    path = write(tmp_path / "a.ckpt", as_if_trained(content_of(words, module.schema)))
     assert export.main([f"run={path}"]) == 0
     assert predict.main([f"run={path}", f"input={source}", f"output={tmp_path / 'p.csv'}", "top=3"]) == 0
     capsys.readouterr()
 
     with open(tmp_path / "coded.csv", "w", newline="") as lines:
         table, rows = module.table, csv.writer(lines)
-        rows.writerow(["sequence", "seconds", *(field.name for field in table.fields)])
-        for owner, time, values in zip(table.sequence, table.time, table.values, strict=True):
+        names = [field.name for field in table.fields]
+        rows.writerow(["sequence", "seconds", *names, *(f"known_at_{names[number]}" for number in table.known_at)])
+        for row, values in enumerate(table.values):
             named = [field.name_of(value) for field, value in zip(table.fields, values, strict=True)]
-            rows.writerow([table.sequence_names[owner], f"{(time - table.time.min()) / 1e6:.6f}", *named])
+            moments = [table.time[row], *(of_field[row] for of_field in table.known_at.values())]
+            seconds, *known = ["" if at == NEVER else f"{(at - table.time.min()) / 1e6:.6f}" for at in moments]
+            rows.writerow([table.sequence_names[table.sequence[row]], seconds, *named, *known])
     expected = pd.read_csv(tmp_path / "p.csv").query("sequence == 'case 7' and step == 1 and rank > 0")
     hidden = "".join(f"sys.modules['{name}'] = None; " for name in ("torch", "onnx", "experiment", "schemas", "models"))
     example = str(ROOT / "examples/next_event_onnx.py")
@@ -168,6 +198,17 @@ def test_the_example_says_what_prediction_says_without_our_code(overrides, tmp_p
     for field, found in said.items():
         rows = expected[expected.field == field]
         assert found == pytest.approx(dict(zip(rows.value, rows.probability, strict=True)), abs=6e-4)
+
+
+@pytest.mark.parametrize("rows", ["", "somebody,0,open,short,a\n"], ids=["empty", "others"])
+def test_the_example_says_that_a_sequence_is_not_in_the_log(rows, a_run, tmp_path):
+    export_events(a_run, tmp_path / "a.onnx")
+    log = tmp_path / "log.csv"
+    log.write_text("sequence,seconds,carrier,gap_bin,${oc.env:HOME}\n" + rows)
+    main = runpy.run_path(str(ROOT / "examples/next_event_onnx.py"))["main"]
+    with pytest.raises(SystemExit) as end:
+        main(str(tmp_path / "a.onnx"), str(log), "nobody")
+    assert end.value.code == f"{log} has no sequence 'nobody'"
 
 
 def test_the_run_and_torch_are_left_as_they_were_and_nothing_is_printed(a_run, tmp_path, capfd, monkeypatch):
@@ -189,6 +230,17 @@ def test_a_file_that_differs_from_the_model_is_not_written(a_run, tmp_path, monk
     with pytest.raises(ConfigError, match=r"differs from the model by 0.0001 or more \(1 windows of up to 1 events"):
         export_events(a_run, path)
     assert path.read_bytes() == b"older"
+
+
+@pytest.mark.parametrize(("overrides", "spoilt"), [((), "all"), (CHAINED, "last")], ids=["all", "last field"])
+def test_a_model_whose_weights_are_no_numbers_is_not_written(overrides, spoilt, tmp_path):
+    run = trained_run(tmp_path, overrides)
+    with torch.no_grad():
+        for parameter in run.model.parameters() if spoilt == "all" else [run.model.heads.bias_U[-1:]]:
+            parameter.fill_(torch.nan)
+    with pytest.raises(ConfigError, match=r"differs from the model .* 4 windows of up to 2 events, .*: nan"):
+        export_events(run, tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()
 
 
 def test_other_nets_are_refused(a_run, tmp_path):

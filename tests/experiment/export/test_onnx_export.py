@@ -224,6 +224,12 @@ def test_a_file_that_differs_from_the_model_is_not_written(a_run, tmp_path, monk
     assert path.read_bytes() == b"older" and sorted(tmp_path.iterdir()) == before
 
 
+def test_a_file_whose_probabilities_are_no_numbers_is_not_written(a_run, tmp_path):
+    with pytest.raises(ConfigError, match=r"differs from the model .* 4 clips of up to 2 frames: nan"):
+        export_onnx(a_run, tmp_path / "a.onnx", temperature=1e-40)  # its logits are right
+    assert not (tmp_path / "a.onnx").exists()
+
+
 @pytest.mark.parametrize(
     ("classifier", "message"),
     [(Frozen, r"differs from the model .* 5 clips of up to 40 frames: inf"), (Bessel, "no ONNX form .*bessel")],

@@ -93,16 +93,34 @@ def test_a_frame_that_does_not_fit_is_named_and_changes_nothing(frame, visible, 
     assert np.array_equal(live.add(clip[1]).probabilities, a_run.predict([clip[:2]]).probabilities)
 
 
-def test_a_first_frame_of_another_kind_changes_nothing(a_run):
+@pytest.mark.parametrize("seen", [True, False], ids=["seen", "unseen"])
+def test_a_first_frame_of_another_kind_changes_nothing(seen, a_run):
     live, clip = a_run.stream(), a_clip()
-    with pytest.raises(DataError, match="2 coordinates a joint and 0 extra channels make 7 channels"):
-        live.add(clip[0, :, :2])
+    with pytest.raises(DataError, match=r"frame 0: 2 coordinates a joint and 0 extra channels make 7 channels, .* 10"):
+        live.add(clip[0, :, :2] if seen else np.full((20, 2), np.nan))
+    assert not live.frames and live.added == 0
     assert np.array_equal(live.add(clip[0]).probabilities, a_run.predict([clip[:1]]).probabilities)
 
 
-def test_what_cannot_be_streamed_is_said(a_run, tmp_path):
-    with pytest.raises(ConfigError, match="window: 0 is less than 1"):
-        a_run.stream(window=0)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 0}, "window: 0 is no whole number above 0"),
+        ({"window": 64.0}, "window: 64.0 is no whole number above 0"),
+        ({"window": "8"}, "window: '8' is no whole number above 0"),
+        ({"window": True}, "window: True is no whole number above 0"),
+        ({"temperature": 0.0}, "temperature: 0.0 is not above 0"),
+        ({"temperature": -0.1}, "temperature: -0.1 is not above 0"),
+        ({"temperature": float("nan")}, "temperature: nan is not above 0"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_an_option_that_cannot_be_used_is_named(options, message, a_run):
+    with pytest.raises(ConfigError, match=message):
+        a_run.stream(**options)
+
+
+def test_a_run_of_events_is_not_streamed(tmp_path):
     events = load_run(write(tmp_path / "e.ckpt", small_content("events")))
     with pytest.raises(ConfigError, match="this is a run of events"):
         events.stream()
