@@ -13,7 +13,6 @@ over its resident size before the first step, in three steps. A busy machine is 
 
 import argparse
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,6 +24,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from idle import Others, refuse_if_busy
 from omegaconf import DictConfig
+from peak_memory import peak_memory, report_peak_memory
 from torch import Tensor, nn
 
 from experiment.memory import keep_freed_memory
@@ -133,26 +133,6 @@ def median_seconds(steps: dict[str, Step], repeats: int) -> dict[str, float]:
     return dict(zip(steps, map(statistics.median, zip(*rounds[2:], strict=True)), strict=True))
 
 
-def resident_bytes(key: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(key))
-
-
-def report_peak_memory(step: Step):
-    """Prints how many bytes this process grows over its present size in three training steps."""
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
-    before = resident_bytes("VmRSS")
-    for _ in range(3):
-        step.run()
-    print(resident_bytes("VmHWM") - before)
-
-
-def peak_memory(name: str, preset: str) -> float:
-    """MiB of a side, measured in a process of its own."""
-    command = [sys.executable, __file__, "--preset", preset, "--memory", name]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 2**20
-
-
 def compare(args: argparse.Namespace):
     names = ["loop", "streams", "ours"] + ["ours bf16"] * args.bf16
     steps = {name: build(name, args.preset) for name in names}
@@ -162,7 +142,7 @@ def compare(args: argparse.Namespace):
     refuse_if_busy(during, args.allow_busy)
     batch = steps["ours"].batch
     steps.clear()
-    mebibytes = {name: peak_memory(name, args.preset) for name in names}
+    mebibytes = {name: peak_memory(name) for name in names}
 
     (B, _, R, L, fields), T = batch.source.shape, batch.scored.shape[1]
     print(f"{args.preset}, training step with Adam, {THREADS} threads, B {B}, T {T}, R {R}, L {L}, F {fields}:")
@@ -191,7 +171,7 @@ def main():
     torch.set_num_threads(THREADS)
     keep_freed_memory()
     if args.memory:
-        return report_peak_memory(build(args.memory, args.preset))
+        return report_peak_memory(build(args.memory, args.preset).run)
 
     idle = Others()
     time.sleep(1)

@@ -15,7 +15,6 @@ code 2.
 """
 
 import argparse
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ import torch
 from figures import announce
 from gcn_sides import NW_UCLA_LENGTHS, THREADS, B, PerFrameLoop, Step, T, alternate, build_ours, largest_difference
 from idle import Others, refuse_if_busy
+from peak_memory import peak_memory, report_peak_memory
 
 from datamodules.skeletons.store import ClipStore
 from experiment.memory import keep_freed_memory
@@ -52,26 +52,6 @@ def build(side: str, args: argparse.Namespace) -> Step:
     ours = build_ours(args.preset)
     model = PerFrameLoop(ours) if side == "loop" else ours
     return Step(model, lengths(args), torch.bfloat16 if side == "ours bf16" else None)
-
-
-def resident_bytes(key: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(key))
-
-
-def report_peak_memory(step: Step):
-    """Prints how many bytes this process grows over its present size in three training steps."""
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
-    before = resident_bytes("VmRSS")
-    for _ in range(3):
-        step.run()
-    print(resident_bytes("VmHWM") - before)
-
-
-def peak_memory(side: str) -> float:
-    """MiB, measured in a process of its own."""
-    command = [sys.executable, *sys.argv, "--memory", side]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 2**20
 
 
 def compare(args: argparse.Namespace):
@@ -118,7 +98,7 @@ def main():
     torch.set_num_threads(THREADS)
     keep_freed_memory()
     if args.memory:
-        return report_peak_memory(build(args.memory, args))
+        return report_peak_memory(build(args.memory, args).run)
 
     idle = Others()
     time.sleep(1)
