@@ -278,24 +278,30 @@ class SequenceHashSplit:
 
 @dataclass(frozen=True)
 class SequenceFold:
-    """One fold of a cross-validation over whole sequences, each fold a stretch of time.
+    """One fold of a cross-validation over whole sequences, each fold a stretch of time or of names.
 
-    Sequences stand in the order of their first events (ties: of their names) and are cut into `folds` blocks of one
-    size. One block tests; of the others, a share drawn by a hash of their names validates and the rest train.
+    Sequences stand in the order of their first events (ties: of their names) or of their names, and are cut into
+    `folds` blocks of one size. One block tests; of the others, a share drawn by a hash of their names validates and
+    the rest train.
     """
 
     folds: int
     fold: int
-    """Which one tests, from 0: the oldest."""
+    """Which one tests, from 0: the first in that order."""
     val_share: float
     """Of the sequences that do not test."""
     seed: int
     """Of the hash; not the run's seed, so that runs with other seeds stay comparable."""
+    order: str
+    """`time` tests on a time that training has not seen; `name`, as text, is how many published folds are cut."""
 
     columns = ()
     whole_sequences = True
 
     def __post_init__(self):
+        if self.order not in ("time", "name"):
+            remedy = "time (of the first event) or name."
+            raise ConfigError(f"no order {self.order!r}", where="datamodule.split.order", remedy=remedy)
         if self.folds is None:
             what = "stretches of time need a number of folds"
             raise ConfigError(what, where="datamodule.split.folds", remedy="As in folds=5.")
@@ -308,7 +314,9 @@ class SequenceFold:
 
     def __call__(self, frame: "pd.DataFrame") -> np.ndarray:
         """Raises DataError where there are fewer sequences than folds."""
-        first = frame.groupby("sequence", sort=True)["time"].min().sort_values(kind="stable")
+        first = frame.groupby("sequence", sort=True)["time"].min()
+        if self.order == "time":
+            first = first.sort_values(kind="stable")
         if len(first) < self.folds:
             what = f"{len(first):,} sequences cannot be dealt into {self.folds} folds"
             raise DataError(what, where="datamodule.split.folds", remedy="Take fewer folds.")

@@ -7,6 +7,7 @@ be built from it.
 from collections.abc import Mapping
 
 ADDED: Mapping[str, Mapping[str, object]] = {
+    "datamodules.splits.SequenceFold": {"order": "time"},
     "models.gcn_lstm.spatial.SpatialGCN": {"input_norm": False},
     "models.gcn_lstm.temporal.BiLSTM": {"motion": None},
 }

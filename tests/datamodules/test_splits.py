@@ -152,7 +152,7 @@ def test_test_cannot_be_named_as_validation(names):
 
 
 def test_folds_of_sequences_are_stretches_of_time():
-    folds = [SequenceFold(5, fold, val_share=0.25, seed=0)(EVENTS) for fold in range(5)]
+    folds = [SequenceFold(5, fold, val_share=0.25, seed=0, order="time")(EVENTS) for fold in range(5)]
     first = EVENTS.groupby("sequence")["time"].min()
     for number, split in enumerate(folds):
         tested = first[EVENTS["sequence"][split == 2].unique()].sort_values()
@@ -164,9 +164,18 @@ def test_folds_of_sequences_are_stretches_of_time():
     assert (np.stack(folds) == 2).sum(0).tolist() == [1] * len(EVENTS)
 
 
+def test_folds_of_sequences_may_be_stretches_of_names():
+    names = sorted(EVENTS["sequence"].unique())
+    for number in range(5):
+        split = SequenceFold(5, number, 0.25, 0, order="name")(EVENTS)
+        assert sorted(EVENTS["sequence"][split == 2].unique()) == names[100 * number : 100 * (number + 1)]
+    with pytest.raises(ConfigError, match=r"datamodule\.split\.order: no order 'size'"):
+        SequenceFold(5, 0, 0.25, 0, order="size")
+
+
 def test_a_fold_does_not_hang_on_the_order_of_rows():
     shuffled = EVENTS.sample(frac=1, random_state=0)
-    split = SequenceFold(5, 2, 0.2, 0)
+    split = SequenceFold(5, 2, 0.2, 0, "time")
     assert split(shuffled).tolist() == split(EVENTS)[shuffled.index].tolist()
 
 
@@ -182,9 +191,9 @@ def test_a_fold_does_not_hang_on_the_order_of_rows():
 )
 def test_folds_that_cannot_be_are_refused(folds, fold, share, said):
     with pytest.raises(ConfigError, match=said):
-        SequenceFold(folds, fold, share, 0)
+        SequenceFold(folds, fold, share, 0, "time")
 
 
 def test_fewer_sequences_than_folds_are_refused():
     with pytest.raises(DataError, match="500 sequences cannot be dealt into 501 folds"):
-        SequenceFold(501, 0, 0.2, 0)(EVENTS)
+        SequenceFold(501, 0, 0.2, 0, "time")(EVENTS)
