@@ -3,7 +3,7 @@
     python benchmarks/event_predictor_step.py [--repeats 15] [--allow-busy]                documented_events
     python benchmarks/event_predictor_step.py --preset documented_events_large --repeats 5 [--bf16]
 
-A step is forward, mean over fields of the cross-entropy, backward and Adam: the preset's sizes and batch, the 17
+A step is forward, mean over fields of the cross-entropy, backward and fused Adam: the preset's sizes and batch, the 17
 documented fields, the six documented streams with 2 groups each, all lengths full, dropout 0.1. What `loop`, `streams`
 and `ours` call is in `event_sides.py`. All have the same weights and, in eval mode, the same loss and gradients, which
 is checked first. Steps take turns. `--bf16` adds ours under CPU bfloat16 autocast; the others stay in float32. Memory
@@ -145,7 +145,7 @@ def compare(args: argparse.Namespace):
     mebibytes = {name: peak_memory(name) for name in names}
 
     (B, _, R, L, fields), T = batch.source.shape, batch.scored.shape[1]
-    print(f"{args.preset}, training step with Adam, {THREADS} threads, B {B}, T {T}, R {R}, L {L}, F {fields}:")
+    print(f"{args.preset}, training step with fused Adam, {THREADS} threads, B {B}, T {T}, R {R}, L {L}, F {fields}:")
     print(f"  {'':16}" + "".join(f"{name:>12}" for name in names))
     print(f"  {'median, ms':16}" + "".join(f"{1000 * seconds[name]:12.1f}" for name in names))
     for other in ("loop", "streams"):

@@ -2,8 +2,8 @@
 
     python benchmarks/gcn_cuda.py [--repeats 20]
 
-B 16, T 32, V 62, C 31, dropout .4 and AdamW on all sides, the same weights; in eval mode the logits of loop and ours
-must agree, as in gcn_lstm_step.py. Without a CUDA device it says so and measures nothing.
+B 16, T 32, V 62, C 31, dropout .4 and fused AdamW on all sides, the same weights; in eval mode the logits of loop and
+ours must agree, as in gcn_lstm_step.py. Without a CUDA device it says so and measures nothing.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def main():
         "ours bf16 compiled": compiled(Step(build_ours(), autocast=torch.bfloat16, device="cuda")),
     }
     seconds = alternate(sides, args.repeats)
-    print(f"{torch.cuda.get_device_name()}, training step with AdamW, B {B}, T {T}, median of {args.repeats}:")
+    print(f"{torch.cuda.get_device_name()}, training step with fused AdamW, B {B}, T {T}, median of {args.repeats}:")
     print(f"  {'':20}{'ms':>9}{'loop / it':>11}")
     for name, taken in seconds.items():
         print(f"  {name:20}{1e3 * taken:9.2f}{seconds['loop'] / taken:11.2f}")

@@ -6,12 +6,12 @@
     ... --uneven --data STORE       the same on a random batch of a store's training clips
     ... --preset documented_best    33 million numbers, three branches under a gate
 
-A step is forward, cross-entropy, backward and AdamW, with B 16, T 32, V 62, C 31 and dropout .4 on both sides. The loop
-runs torch_geometric's GCNConv once a frame and rebuilds the batched edge list every time; it reads padding as it reads
-frames. All sides have the same weights and, in eval mode on full clips, the same logits, which is checked first. Steps
-take turns. Memory that is freed stays with the process, on every side, as train.py has it. Peak memory is how far a
-fresh process grows over its resident size before the first step, in three steps. A busy machine is refused with exit
-code 2.
+A step is forward, cross-entropy, backward and fused AdamW, with B 16, T 32, V 62, C 31 and dropout .4 on both sides.
+The loop runs torch_geometric's GCNConv once a frame and rebuilds the batched edge list every time; it reads padding as
+it reads frames. All sides have the same weights and, in eval mode on full clips, the same logits, which is checked
+first. Steps take turns. Memory that is freed stays with the process, on every side, as train.py has it. Peak memory is
+how far a fresh process grows over its resident size before the first step, in three steps. A busy machine is refused
+with exit code 2.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def compare(args: argparse.Namespace):
     mebibytes = {name: peak_memory(name) for name in names}
 
     clips = "clips of uneven length" if args.uneven else f"T {T}"
-    print(f"{args.preset}, training step with AdamW, {THREADS} threads, B {B}, {clips}:")
+    print(f"{args.preset}, training step with fused AdamW, {THREADS} threads, B {B}, {clips}:")
     print(f"  {'':16}" + "".join(f"{name:>12}" for name in names))
     print(f"  {'median, s':16}" + "".join(f"{seconds[name]:12.3f}" for name in names))
     print(f"  {'loop / ours':16}" + "".join(f"{seconds['loop'] / seconds[name]:12.2f}" for name in names))

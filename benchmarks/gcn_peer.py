@@ -5,8 +5,8 @@
 The peer writes a block as ST-GCN (arXiv:1801.07455) and its successors do: clips as [B, C, T, V], a 1x1 convolution, an
 einsum over the adjacency, BatchNorm2d, ReLU, torch's dropout. It has our adjacency, widths and weights, and in eval
 mode our logits, which is checked first. `spatial` is the blocks and the pooling with a linear map to the classes in
-place of LSTM and classifier; `whole` is documented_final. B 16, T 32, V 62, C 31, dropout .4, AdamW, single precision.
-Steps take turns; a busy machine is refused with exit code 2.
+place of LSTM and classifier; `whole` is documented_final. B 16, T 32, V 62, C 31, dropout .4, fused AdamW, single
+precision. Steps take turns; a busy machine is refused with exit code 2.
 Legend: B clips, T frames, V joints, C channels, D channels of a block, F features a frame.
 """
 
@@ -117,7 +117,7 @@ def main():
     time.sleep(1)
     refuse_if_busy(idle, args.allow_busy)
     during = Others()
-    print(f"training step with AdamW, {THREADS} threads, B {B}, T {T}, median of {args.repeats}:")
+    print(f"training step with fused AdamW, {THREADS} threads, B {B}, T {T}, median of {args.repeats}:")
     print(f"  {'':10}{'peer, s':>10}{'ours, s':>10}{'ratio':>8}{'logits differ by':>18}")
     for name in ("spatial", "whole"):
         pair = sides(whole=name == "whole")

@@ -106,7 +106,7 @@ class Step:
         device: str = "cpu",
     ):
         self.model, self.autocast, self.device = model.to(device), autocast, device
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)  # as conf/optimizer has it
         self.scaler = torch.amp.GradScaler(device, enabled=autocast is torch.float16)
         generator = torch.Generator().manual_seed(1)
         self.length_B = torch.full((B,), T) if length_B is None else length_B

@@ -32,11 +32,20 @@ def build_optimizer(
         lr_scale: prefix of parameters' names -> factor; the longest prefix counts. Empty: one group of all.
     """
     if not lr_scale:
-        return optimizer(net.parameters())
+        return _not_unscaling(optimizer(net.parameters()))
     groups: dict[str | None, list[nn.Parameter]] = {None: [], **{prefix: [] for prefix in lr_scale}}
     for name, parameter in net.named_parameters():
         groups[longest_prefix(name, lr_scale)].append(parameter)
     built = optimizer([{"params": parameters} for parameters in groups.values()])
     for group, prefix in zip(built.param_groups, groups, strict=True):
         group["lr"] *= lr_scale.get(prefix, 1.0)
-    return built
+    return _not_unscaling(built)
+
+
+def _not_unscaling(optimizer: Optimizer) -> Optimizer:
+    """A fused one offers to divide by a GradScaler's factor as it steps: too late to clip, so Lightning refuses to.
+
+    Without the offer the gradients are unscaled before they are clipped, as for any other optimizer.
+    """
+    optimizer._step_supports_amp_scaling = False
+    return optimizer

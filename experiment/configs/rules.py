@@ -95,6 +95,7 @@ RULES: dict[str, Kind] = {
     "optimizer.betas": Several(Number(low=0, high=0.9999999), 2),
     "optimizer.momentum": Number(low=0),
     "optimizer.nesterov": SWITCH,
+    "optimizer.fused": SWITCH,
     "scheduler": Component(),
     "scheduler.interval": Choice("epoch", "step"),
     "scheduler.monitor": OrNull(METRIC),

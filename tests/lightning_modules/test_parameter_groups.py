@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from lightning.fabric.plugins.precision.amp import _optimizer_handles_unscaling
 from torch import nn
 from torch.optim import SGD, AdamW
 
@@ -108,3 +109,27 @@ def test_every_schedule_keeps_the_ratios_of_the_rates(name, resumed_after):
                 scheduler = make(optimizer, total)
                 optimizer.load_state_dict(saved[0])
                 scheduler.load_state_dict(saved[1])
+
+
+@pytest.mark.parametrize(
+    "optimizer", [partial(SGD, lr=0.5, momentum=0.9), partial(AdamW, lr=0.5)], ids=["sgd", "adamw"]
+)
+@pytest.mark.parametrize("scale", [{}, SCALE], ids=["one group", "groups"])
+def test_a_fused_optimizer_is_clipped_behind_a_scaler_as_any_other(optimizer, scale):
+    """Three steps as Lightning's fp16 AMP takes them: unscale, clip, step; against torch's own loop over weights."""
+    ends = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        module, scaler = net(), torch.amp.GradScaler("cpu", init_scale=1024.0)
+        built = build_optimizer(partial(optimizer, fused=fused), module, scale)
+        assert not _optimizer_handles_unscaling(built)  # Lightning refuses to clip where it does
+        for _ in range(3):
+            built.zero_grad()
+            scaler.scale(sum(p.square().sum() for p in module.parameters())).backward()
+            scaler.unscale_(built)
+            nn.utils.clip_grad_norm_(module.parameters(), 0.1)
+            scaler.step(built)
+            scaler.update()
+        ends.append([p.detach() for p in module.parameters()])
+    for mine, other in zip(*ends, strict=True):
+        torch.testing.assert_close(mine, other)
