@@ -329,6 +329,17 @@ def test_the_next_events_probabilities_are_at_the_runs_own_temperatures(runs, ca
     assert "without a temperature: events are drawn by them" in out
 
 
+@pytest.mark.parametrize("more", [[], ["seed=1"]], ids=["likeliest", "drawn"])
+def test_events_are_not_predicted_by_weights_that_are_nan(more, runs, call, tmp_path):
+    run = shutil.copytree(runs / "events", tmp_path / "run")
+    for path in run.glob("checkpoints/*.ckpt"):
+        content = torch.load(path, weights_only=True)
+        next(iter(content["state_dict"].values()))[...] = float("nan")
+        torch.save(content, path)
+    code, _, err = call(f"run={run}", f"input={runs / 'events.csv'}", f"output={tmp_path / 'p.csv'}", *more)
+    assert code == 2 and "its weights are not finite numbers (" in err and not (tmp_path / "p.csv").exists()
+
+
 def test_unknown_values_are_counted(runs, log, call, tmp_path):
     other = log.drop(columns="split").assign(activity=log["activity"].replace("check", "never seen"))
     other.to_parquet(tmp_path / "log.parquet")

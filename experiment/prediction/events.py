@@ -29,7 +29,7 @@ from experiment.prediction.inference import EventInference, moved
 from experiment.prediction.request import OF_CLIPS, Request
 from models.event_predictor.generation import Generated, generate
 from schemas.batches import EventBatch
-from schemas.errors import ConfigError
+from schemas.errors import CheckpointError, ConfigError
 from schemas.events import UNK, EventSchema
 from storage import fingerprint
 
@@ -60,8 +60,10 @@ def event_job(run: LoadedRun, request: Request) -> Job:
 
     Raises:
         ConfigError, DataError: the log is not what the run reads, or an option has no meaning.
+        CheckpointError: the run's weights are NaN or infinite.
     """
     request.refuse(OF_CLIPS, "events")
+    _refuse_lost_weights(run)
     inference = EventInference(run)
     source = FileSource(str(request.input), _data_settings(run)[1])
     table = read_log(run, source)
@@ -90,6 +92,14 @@ def event_job(run: LoadedRun, request: Request) -> Job:
 
     schema = COLUMNS.with_metadata({key: str(value) for key, value in {"run": request.run, **facts}.items()})
     return Job(facts, schema, len(histories), request.batch_size, tables, [said, *_notes(table, request)])
+
+
+def _refuse_lost_weights(run: LoadedRun) -> None:
+    """The likeliest of NaN would be a value like any other, and nothing can be drawn from it."""
+    for name, parameter in run.model.named_parameters():
+        if not parameter.isfinite().all():
+            what = f"its weights are not finite numbers ({name})"
+            raise CheckpointError(what, where=run.path, remedy="Name an earlier checkpoint of the run.")
 
 
 def _temperatures(run: LoadedRun, request: Request) -> tuple[list[float] | None, str]:
