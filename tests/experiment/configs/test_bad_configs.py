@@ -36,7 +36,7 @@ BAD = {
     "experiment=quickstrat": "experiment: there is no 'quickstrat'. Did you mean quickstart?",
     "+experiment=quickstart": "experiment: it is chosen twice",
     "scheduler=cos": "scheduler: there is no 'cos'",
-    "optimizer=3": "optimizer: there is no 3. Known: adam, adamw, sgd",
+    "optimizer=3": "optimizer: there is no 3. Known: adam, adamw, events, sgd",
     "debug=on": "debug: there is no 'on'. Known: fdr, limit",
     "hydra/launcher=elsewhere": "hydra/launcher: there is no 'elsewhere'. Known: basic, joblib",
     # key
