@@ -2,7 +2,7 @@
 
 
 class ExperimentError(Exception):
-    """What is wrong, where it is (file, row, clip or key) and what to do about it.
+    """What is wrong, where it is (file, row, clip or key) and what to do about it, on one line.
 
     Args:
         what: one clause naming the fault.
@@ -13,7 +13,12 @@ class ExperimentError(Exception):
     def __init__(self, what: str, *, where: object = None, remedy: str | None = None):
         self.what, self.where, self.remedy = what, where, remedy
         text = f"{where}: {what}" if where is not None else what
-        super().__init__(f"{text.rstrip('.')}. {remedy}" if remedy else text)
+        super().__init__(_printable(f"{text.rstrip('.')}. {remedy}" if remedy else text))
+
+
+def _printable(text: str) -> str:
+    """With escapes for what a terminal would act on: a name or cell of a strange file may hold anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class ConfigError(ExperimentError):

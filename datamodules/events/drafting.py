@@ -15,6 +15,7 @@ import pyarrow.parquet
 import yaml
 
 from datamodules.events.parts import CSV, XES, find_parts, format_of, opened
+from datamodules.events.reading import UNREADABLE
 from datamodules.events.xes import CASE, TIME, read_xes
 from schemas.errors import DataError
 
@@ -135,8 +136,8 @@ def _first_rows(source: str | Path) -> tuple[pd.DataFrame, bool]:
             nested = [f.name for f in table.schema_arrow if pa.types.is_nested(f.type)]
             columns = [name for name in table.schema_arrow.names if name not in nested]
             batch = next(table.iter_batches(ROWS + 1, columns=columns), None)
-            frame = pd.DataFrame(columns=columns) if batch is None else batch.to_pandas()
-    except (pa.ArrowException, OSError, ValueError) as error:
+            frame = pd.DataFrame(columns=columns) if batch is None else batch.replace_schema_metadata(None).to_pandas()
+    except UNREADABLE as error:
         what = f"it cannot be read as a table ({' '.join(str(error).split())[:200]})"
         raise DataError(what, where=parts[0], remedy="Is it a CSV or Parquet file, in UTF-8?") from error
     if frame.empty:

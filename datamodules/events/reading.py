@@ -24,6 +24,8 @@ _INTEGERS = {
     for name in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
 }
 """Kept as integers where some are missing: a float would merge neighbouring ids above 2^53."""
+UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError)
+"""What Arrow raises for a Parquet file that is damaged."""
 
 
 def read_source(source: str | Path, columns: Sequence[str], encoding: str | None = None) -> pd.DataFrame:
@@ -153,8 +155,13 @@ def _read_csv(path: Path, columns: list[str], encoding: str) -> pd.DataFrame:
         record = re.search(r"Row #(\d+)", str(error))
         where = f"{path}, row {line_of(path, int(record[1]) - 1, encoding)}" if record else path
         remedy = "Every row needs as many cells as the header; a cell with a comma or a line break needs quotes."
-        raise DataError(f"it is no well-formed CSV ({error})", where=where, remedy=remedy) from error
+        raise DataError(f"it is no well-formed CSV ({_on_one_line(error)})", where=where, remedy=remedy) from error
     return table.to_pandas()
+
+
+def _on_one_line(error: Exception) -> str:
+    """Arrow quotes whole rows, which may be long."""
+    return f"{' '.join(str(error).split()):.200}"
 
 
 def _not_in(path: Path, encoding: str) -> DataError:
@@ -171,8 +178,8 @@ def _not_in(path: Path, encoding: str) -> DataError:
 def _parquet(path: Path) -> pa.parquet.ParquetFile:
     try:
         return pa.parquet.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        what = f"it is damaged, incomplete or no Parquet file ({error})"
+    except UNREADABLE as error:
+        what = f"it is damaged, incomplete or no Parquet file ({_on_one_line(error)})"
         raise DataError(what, where=path, remedy="Restore it from a sound copy.") from error
 
 
@@ -183,7 +190,9 @@ def _read_parquet(path: Path, columns: list[str], encoding: str) -> pd.DataFrame
             what = f"column {column!r} holds {kind}, not one value a row"
             raise DataError(what, where=path, remedy="Unpack it into columns of its own, or leave it out.")
     try:
-        table = file.read(columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"it is damaged ({error})", where=path, remedy="Restore it from a sound copy.") from error
-    return table.to_pandas(types_mapper=_INTEGERS.get, date_as_object=False)
+        # What pandas noted of its index is of no use here, and may be damaged by itself.
+        table = file.read(columns=columns).replace_schema_metadata(None)
+        return table.to_pandas(types_mapper=_INTEGERS.get, date_as_object=False)
+    except UNREADABLE as error:
+        what = f"it is damaged ({_on_one_line(error)})"
+        raise DataError(what, where=path, remedy="Restore it from a sound copy.") from error
