@@ -5,14 +5,36 @@ Legend of events: B windows, T input events (the longest window's), C cut-offs (
 every stream), L events a row, F fields, D dynamic fields.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
 
+class Tensors:
+    """What batches and outputs can do: Lightning and its DataLoader ask for these by name."""
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """With every tensor that it has put through `change`."""
+        present = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+        return replace(self, **{name: change(value) for name, value in present.items()})
+
+    def to(self, device: torch.device | str) -> Self:
+        """On a device; itself where it is there already."""
+        device, present = torch.device(device), (getattr(self, f.name) for f in fields(self))
+        if all(tensor.device == device for tensor in present if tensor is not None):
+            return self
+        # Whoever reads a CPU's copy too early reads rubbish; a GPU keeps the order.
+        return self.changed(lambda tensor: tensor.to(device, non_blocking=device.type == "cuda"))
+
+    def pin_memory(self) -> Self:
+        return self.changed(Tensor.pin_memory)
+
+
 @dataclass
-class ClipBatch:
+class ClipBatch(Tensors):
     """A padded batch of clips; frames at and after `length` are padding: zero and invisible."""
 
     joints: Tensor
@@ -41,12 +63,9 @@ class ClipBatch:
         """[B, T] bool, True at real frames, False at padding."""
         return torch.arange(self.joints.shape[1], device=self.length.device) < self.length[:, None]
 
-    def pin_memory(self) -> "ClipBatch":
-        return _pinned(self)
-
 
 @dataclass
-class ClipOutput:
+class ClipOutput(Tensors):
     """What every validation and test step returns, and all that callbacks read of it."""
 
     logits: Tensor
@@ -63,7 +82,7 @@ class ClipOutput:
 
 
 @dataclass
-class EventBatch:
+class EventBatch(Tensors):
     """Windows of sequences, and the past events of other sequences that each may read.
 
     Event t + 1 is predicted from `target[:, : t + 1]` and the sources of its cut-off: number 0 where C = 1, else t.
@@ -92,12 +111,9 @@ class EventBatch:
     def size(self) -> int:
         return len(self.target)
 
-    def pin_memory(self) -> "EventBatch":
-        return _pinned(self)
-
 
 @dataclass
-class EventOutput:
+class EventOutput(Tensors):
     """What every validation and test step returns, and all that callbacks read of it. Zero where not scored."""
 
     nll: Tensor
@@ -112,8 +128,3 @@ class EventOutput:
     """[B, T] bool."""
     sequence_id: Tensor
     """[B] int64."""
-
-
-def _pinned(batch):
-    present = {f.name: value for f in fields(batch) if (value := getattr(batch, f.name)) is not None}
-    return replace(batch, **{name: value.pin_memory() for name, value in present.items()})

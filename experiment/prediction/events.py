@@ -25,7 +25,7 @@ from datamodules.events.windows import EventWindows
 from experiment.checkpoints.loading import LoadedRun
 from experiment.evaluation.own_temperature import own_temperatures
 from experiment.prediction.file import Job
-from experiment.prediction.inference import EventInference, moved
+from experiment.prediction.inference import EventInference
 from experiment.prediction.request import OF_CLIPS, Request
 from models.event_predictor.generation import Generated, generate
 from schemas.batches import EventBatch
@@ -82,7 +82,7 @@ def event_job(run: LoadedRun, request: Request) -> Job:
     def tables(first: int) -> Iterator[pa.Table]:
         for number in range(first, -(-len(histories) // request.batch_size)):
             rows = np.arange(number * request.batch_size, min((number + 1) * request.batch_size, len(histories)))
-            batch = moved(histories.gather(rows), inference.device)
+            batch = histories.gather(rows).to(inference.device)
             generated = generate(
                 inference.net, batch, request.n, request.seed is None, _generator(request.seed, number, batch)
             )

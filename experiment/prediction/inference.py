@@ -6,7 +6,6 @@ Legend: B clips, K classes, M views.
 """
 
 from copy import deepcopy
-from dataclasses import fields, replace
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -63,7 +62,7 @@ class ClipInference:
         """
         self._refuse_other_clips(batch)
         try:
-            return self._of_views(moved(batch, self.device)).cpu()
+            return self._of_views(batch.to(self.device)).cpu()
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -113,7 +112,7 @@ class EventInference:
     def evaluate(self, batch: EventBatch) -> EventOutput:
         """Every scored target of the batch, on the CPU."""
         with torch.autocast(self.device.type, self.precision, enabled=self.precision is not None):
-            return moved(self.net.evaluate(moved(batch, self.device)), CPU)
+            return self.net.evaluate(batch.to(self.device)).to(CPU)
 
     @property
     def tells_distributions(self) -> bool:
@@ -126,7 +125,7 @@ class EventInference:
 
         With a chain, of a field given the target's own earlier fields.
         """
-        batch = moved(batch, self.device)
+        batch = batch.to(self.device)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision is not None):
             told = self.net.heads.distributions(self.net.decode(batch), batch, self.net.embedding)
         return [log_p_NV.float().cpu() for log_p_NV in told]
@@ -176,19 +175,9 @@ def placed(net: nn.Module, device: torch.device) -> nn.Module:
     return net if device == CPU else deepcopy(net).to(device)
 
 
-def moved(batch: object, device: torch.device) -> object:
-    """A batch or an output with its tensors on a device."""
-    return _changed(batch, lambda tensor: tensor.to(device))
-
-
 def rows_of(batch: ClipBatch, rows: slice) -> ClipBatch:
     """Some clips of a batch."""
-    return _changed(batch, lambda tensor: tensor[rows])
-
-
-def _changed(batch: object, change) -> object:
-    present = {f.name: value for f in fields(batch) if (value := getattr(batch, f.name)) is not None}
-    return replace(batch, **{name: change(value) for name, value in present.items()})
+    return batch.changed(lambda tensor: tensor[rows])
 
 
 def is_out_of_memory(error: Exception) -> bool:
