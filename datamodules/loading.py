@@ -1,6 +1,7 @@
 """Loaders of whole batches: a dataset's `__getitems__` gathers one at once."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -14,7 +15,18 @@ class LateLoader(DataLoader):
     """
 
     def __iter__(self) -> Iterator:
-        yield from super().__iter__()
+        batches = super().__iter__()
+        yield from batches if self.num_workers else _ahead(batches)
+
+
+def _ahead(batches: Iterator) -> Iterator:
+    """The same batches, each gathered by a thread while the one before it is trained on."""
+    end = object()
+    with ThreadPoolExecutor(1, "batches") as thread:
+        coming = thread.submit(next, batches, end)
+        while (batch := coming.result()) is not end:
+            coming = thread.submit(next, batches, end)
+            yield batch
 
 
 def batch_loader(dataset: Dataset, batch_size: int, num_workers: int, sampler: Sampler | None = None) -> DataLoader:
