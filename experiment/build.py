@@ -15,6 +15,16 @@ from experiment.checkpoints.lightning_io import TrustedCheckpointIO
 from lightning_modules.schedules import Schedule
 from schemas.errors import ConfigError, ExperimentError
 
+STEP_HOOKS = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
+"""What Lightning calls of every callback at every training step."""
+
 
 @dataclass(frozen=True)
 class ParameterCount:
@@ -101,7 +111,7 @@ def build_trainer(
     named = [build(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node is not None]
     if config.trainer.get("fast_dev_run"):
         named = [callback for callback in named if not isinstance(callback, L.pytorch.callbacks.Checkpoint)]
-    return build(
+    trainer = build(
         config.trainer,
         "trainer",
         callbacks=[*first, *named, *last],
@@ -111,6 +121,17 @@ def build_trainer(
         default_root_dir=config.paths.run_dir,
         enable_progress_bar=any(isinstance(callback, L.pytorch.callbacks.ProgressBar) for callback in named),
     )
+    _leave_out_empty_hooks(trainer.callbacks)
+    return trainer
+
+
+def _leave_out_empty_hooks(callbacks: list[L.Callback]) -> None:
+    """Of some 25 callbacks a handful does something at a step, and Lightning calls every hook of each: half a
+    millisecond. What is not callable it passes over."""
+    for callback in callbacks:
+        for hook in STEP_HOOKS:
+            if getattr(type(callback), hook) is getattr(L.Callback, hook) and hook not in vars(callback):
+                setattr(callback, hook, None)
 
 
 def _build_logger(name: str, node: DictConfig, purge_step: int) -> Logger:

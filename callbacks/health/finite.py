@@ -102,7 +102,7 @@ class Finite(HealthCheck):
             self._note_scale(trainer, pl_module)
             self._stepped = True
             return
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        gradients = [g for group in optimizer.param_groups for p in group["params"] if (g := p.grad) is not None]
         if len(gradients) >= FEW_GRADIENTS:
             gradients = gradients[self._steps % PARTS :: PARTS]
         dense = [gradient._values() if gradient.is_sparse else gradient for gradient in gradients]
