@@ -111,7 +111,7 @@ def place(frame: "pd.DataFrame", row: int, where: object) -> str:
 def line_of(path: Path, record: int, encoding: str) -> int:
     """The line, from 1, at which a CSV's record number `record` begins; record 0 is the header."""
     with opened(path) as file:
-        reader = csv.reader(io.TextIOWrapper(file, encoding, newline=""))
+        reader = csv.reader(io.TextIOWrapper(file, encoding, errors="replace", newline=""))
         begun, last = -1, 0
         try:
             for cells in reader:
