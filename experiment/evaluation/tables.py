@@ -30,10 +30,7 @@ def print_evaluation(numbers: Mapping, folder: Path, console: Console) -> None:
             console.print(lead_words(numbers), markup=False, soft_wrap=True)
     if said := weight_words(numbers):
         console.print(said, markup=False, soft_wrap=True)
-    rows = dict(list(numbers["table"].items())[:ROWS])
-    console.print(_by_part(rows, numbers["table_title"]))
-    if (left := len(numbers["table"]) - len(rows)) > 0:
-        console.print(f"and {left} more, in the report")
+    _print_parts(numbers, console)
     lines = {"calibration": temperature_words(numbers)}
     if numbers["verdict"]:
         style, sentence = colour(numbers["verdict"]["level"]), escape(numbers["verdict"]["sentence"])
@@ -106,11 +103,29 @@ def _with_interval(figure: Mapping) -> str:
     return f"{figure['value']:.4f}\n{_span(figure['interval'])}".rstrip()
 
 
-def _by_part(rows: Mapping[str, Mapping], title: str) -> Table:
-    table = _table(title, "")
+def _print_parts(numbers: Mapping, console: Console) -> None:
+    """Classes or fields. Where it is narrow some baselines' columns stay away: first what they hit, then from the left,
+    so that the one to beat, which is the last, stays longest."""
+    rows = dict(list(numbers["table"].items())[:ROWS])
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    spare = [name for name in columns[1:] if name not in ("accuracy", "floor", "verdict")]
+    spare.sort(key=lambda name: not name.startswith("accuracy,"))
+    left_out, unbounded = [], console.options.update(max_width=1000)
+    table = _by_part(rows, columns, numbers["table_title"])
+    while spare and console.measure(table, options=unbounded).maximum > console.width:
+        left_out.append(spare.pop(0))
+        columns.remove(left_out[-1])
+        table = _by_part(rows, columns, numbers["table_title"])
+    console.print(table)
+    left = [f"{len(numbers['table']) - len(rows)} more"] if len(numbers["table"]) > len(rows) else []
+    if left := [*left, *left_out]:
+        console.print(f"and {'; '.join(left)}: in the report", soft_wrap=True, highlight=False, markup=False)
+
+
+def _by_part(rows: Mapping[str, Mapping], columns: Sequence[str], title: str) -> Table:
+    table = _table(title, "")
     for name in columns:
-        table.add_column(escape(name), justify="left" if name == "verdict" else "right")
+        table.add_column(escape(name), justify="left" if name == "verdict" else "right", no_wrap=True)
     for part, row in rows.items():
         table.add_row(escape(part), *(_cell(row.get(name)) for name in columns))
     return table
