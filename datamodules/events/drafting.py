@@ -136,6 +136,8 @@ def _first_rows(source: str | Path) -> tuple[pd.DataFrame, bool]:
             nested = [f.name for f in table.schema_arrow if pa.types.is_nested(f.type)]
             columns = [name for name in table.schema_arrow.names if name not in nested]
             batch = next(table.iter_batches(ROWS + 1, columns=columns), None)
+            if batch is not None:
+                batch.validate(full=True)
             frame = pd.DataFrame(columns=columns) if batch is None else batch.replace_schema_metadata(None).to_pandas()
     except UNREADABLE as error:
         what = f"it cannot be read as a table ({' '.join(str(error).split())[:200]})"

@@ -192,6 +192,7 @@ def _read_parquet(path: Path, columns: list[str], encoding: str) -> pd.DataFrame
     try:
         # What pandas noted of its index is of no use here, and may be damaged by itself.
         table = file.read(columns=columns).replace_schema_metadata(None)
+        table.validate(full=True)  # that text is UTF-8, which Arrow takes the file's word for
         return table.to_pandas(types_mapper=_INTEGERS.get, date_as_object=False)
     except UNREADABLE as error:
         what = f"it is damaged ({_on_one_line(error)})"
