@@ -15,7 +15,7 @@ import pyarrow.parquet
 import yaml
 
 from datamodules.events.parts import CSV, XES, find_parts, format_of, opened
-from datamodules.events.reading import UNREADABLE
+from datamodules.events.reading import UNREADABLE, on_one_line
 from datamodules.events.xes import CASE, TIME, read_xes
 from schemas.errors import DataError
 
@@ -140,7 +140,7 @@ def _first_rows(source: str | Path) -> tuple[pd.DataFrame, bool]:
                 batch.validate(full=True)
             frame = pd.DataFrame(columns=columns) if batch is None else batch.replace_schema_metadata(None).to_pandas()
     except UNREADABLE as error:
-        what = f"it cannot be read as a table ({' '.join(str(error).split())[:200]})"
+        what = f"it cannot be read as a table ({on_one_line(error)})"
         raise DataError(what, where=parts[0], remedy="Is it a CSV or Parquet file, in UTF-8?") from error
     if frame.empty:
         raise DataError("it has no rows", where=parts[0], remedy="Is this the right file?")

@@ -155,11 +155,11 @@ def _read_csv(path: Path, columns: list[str], encoding: str) -> pd.DataFrame:
         record = re.search(r"Row #(\d+)", str(error))
         where = f"{path}, row {line_of(path, int(record[1]) - 1, encoding)}" if record else path
         remedy = "Every row needs as many cells as the header; a cell with a comma or a line break needs quotes."
-        raise DataError(f"it is no well-formed CSV ({_on_one_line(error)})", where=where, remedy=remedy) from error
+        raise DataError(f"it is no well-formed CSV ({on_one_line(error)})", where=where, remedy=remedy) from error
     return table.to_pandas()
 
 
-def _on_one_line(error: Exception) -> str:
+def on_one_line(error: Exception) -> str:
     """Arrow quotes whole rows, which may be long."""
     return f"{' '.join(str(error).split()):.200}"
 
@@ -179,7 +179,7 @@ def _parquet(path: Path) -> pa.parquet.ParquetFile:
     try:
         return pa.parquet.ParquetFile(path)
     except UNREADABLE as error:
-        what = f"it is damaged, incomplete or no Parquet file ({_on_one_line(error)})"
+        what = f"it is damaged, incomplete or no Parquet file ({on_one_line(error)})"
         raise DataError(what, where=path, remedy="Restore it from a sound copy.") from error
 
 
@@ -195,5 +195,5 @@ def _read_parquet(path: Path, columns: list[str], encoding: str) -> pd.DataFrame
         table.validate(full=True)  # that text is UTF-8, which Arrow takes the file's word for
         return table.to_pandas(types_mapper=_INTEGERS.get, date_as_object=False)
     except UNREADABLE as error:
-        what = f"it is damaged ({_on_one_line(error)})"
+        what = f"it is damaged ({on_one_line(error)})"
         raise DataError(what, where=path, remedy="Restore it from a sound copy.") from error

@@ -6,7 +6,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -16,7 +15,8 @@ from datamodules.events.drafting import draft
 from datamodules.events.reading import read_source
 from datamodules.events.vocabulary import TableSpec, build_table
 from schemas.errors import DataError
-from tests.datamodules.skeletons.import_fuzz import damaged, fuzz
+from tests.datamodules.events.all_train import Everything
+from tests.datamodules.skeletons.import_fuzz import damaged, damaged_footer, fuzz
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of so few events there is much to be told
 
@@ -29,15 +29,6 @@ ROWS = pd.DataFrame(
     }
 )
 SPEC = TableSpec("case", "time", {"what": {}, "cost": {}, "gap": {"kind": "gap", "edges": [0, 3600]}})
-
-
-class Everything:
-    """All events train."""
-
-    columns = ()
-
-    def __call__(self, frame: pd.DataFrame) -> np.ndarray:
-        return np.zeros(len(frame), np.int8)
 
 
 def zipped(content: bytes) -> bytes:
@@ -97,10 +88,5 @@ def test_fuzz_packed_tables(data):
 @fuzz
 @given(data=st.data())
 def test_fuzz_parquet_footer(data):
-    """A Parquet file's plan stands at its end."""
-    content = WHOLE["log.parquet"]
-    cut = data.draw(st.integers(0, 1200))
-    footer = data.draw(damaged(content[-cut - 1 : -8]))
-    length = len(footer) if data.draw(st.booleans()) else cut
-    content = content[: -cut - 1] + footer + length.to_bytes(4, "little") + b"PAR1"
+    content = data.draw(damaged_footer(WHOLE["log.parquet"]))
     clean_or_refused("log.parquet", content, data.draw(st.sampled_from([as_table, draft])))

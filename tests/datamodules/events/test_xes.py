@@ -19,6 +19,7 @@ from datamodules.events.reading import read_source
 from datamodules.events.sources import FileSource
 from datamodules.events.vocabulary import TableSpec, build_table
 from schemas.errors import DataError
+from tests.datamodules.events.all_train import Everything
 from tests.datamodules.skeletons.import_fuzz import damaged, fuzz
 
 
@@ -82,15 +83,6 @@ def test_a_log_is_the_table_that_its_csv_is(ending, namespace, tmp_path):
     assert [field.values for field in tables[0].fields] == [field.values for field in tables[1].fields]
     for column in ("values", "time", "sequence", "starts"):
         assert (getattr(tables[0], column) == getattr(tables[1], column)).all()
-
-
-class Everything:
-    """A split that holds nothing back."""
-
-    columns = ()
-
-    def __call__(self, frame: pd.DataFrame):
-        return pd.Series(0, frame.index).to_numpy("int8")
 
 
 def test_a_folder_of_logs_is_one_and_a_part_may_lack_an_attribute(tmp_path):

@@ -89,5 +89,14 @@ def damaged(draw: Callable, content: bytes) -> bytes:
     return content
 
 
+@st.composite
+def damaged_footer(draw: Callable, content: bytes) -> bytes:
+    """A Parquet file whose plan, which stands at its end, is damaged."""
+    cut = draw(st.integers(0, 1200))
+    footer = draw(damaged(content[-cut - 1 : -8]))
+    length = len(footer) if draw(st.booleans()) else cut
+    return content[: -cut - 1] + footer + length.to_bytes(4, "little") + b"PAR1"
+
+
 TOKENS = (b"0", b"-1", b"9" * 12, b"1e999", b"nan", b"inf", b"?", b",", b":", b"\n", b"\r", b'"', b"\x00", b"\xff" * 4)
 """What text and binary formats stumble over."""
